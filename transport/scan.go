@@ -128,7 +128,7 @@ func kindName(key []byte) string {
 type scanner struct {
 	b    []byte
 	i    int
-	name [maxName]byte // where an escaped name is unescaped
+	name [maxName + utf8.UTFMax]byte // where an escaped name is unescaped
 }
 
 // lane reads the fields of a payload of the given kind, whose brace has just
@@ -409,20 +409,20 @@ func (s *scanner) text() []byte {
 	}
 	out := s.name[:0]
 	for i := 0; i < len(body); {
-		if len(out) > maxName-utf8.UTFMax {
-			return nil
-		}
 		if body[i] != '\\' {
 			out = append(out, body[i])
 			i++
-			continue
+		} else {
+			r, n := escape(body[i:])
+			if n == 0 {
+				return nil
+			}
+			out = utf8.AppendRune(out, r)
+			i += n
 		}
-		r, n := escape(body[i:])
-		if n == 0 {
+		if len(out) > maxName {
 			return nil
 		}
-		out = utf8.AppendRune(out, r)
-		i += n
 	}
 	return out
 }
