@@ -1,0 +1,101 @@
+package chaos
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"strings"
+)
+
+// Handler returns h with the http.* faults around it, and net.reset with
+// at=handler. It belongs outside everything that judges a request.
+func (r *Registry) Handler(h http.Handler) http.Handler {
+	if !r.Enabled() {
+		return h
+	}
+	r.attach(seamHTTP)
+	return &handler{r, h}
+}
+
+type handler struct {
+	reg  *Registry
+	next http.Handler
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t := h.reg.load()
+	if t == nil {
+		h.next.ServeHTTP(w, r)
+		return
+	}
+	serveThrough(t.http, h.next, w, r)
+}
+
+// serveThrough hands the request to the first fault that hits it, with the
+// faults after it in the way of the handler.
+func serveThrough(fs []*fault, next http.Handler, w http.ResponseWriter, r *http.Request) {
+	for i, f := range fs {
+		rule := f.b.http
+		if rule.match != nil && !rule.match(r) || !f.fire() {
+			continue
+		}
+		rule.serve(f, w, r, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			serveThrough(fs[i+1:], next, w, r)
+		}))
+		return
+	}
+	next.ServeHTTP(w, r)
+}
+
+var pathParam = Param{Name: "path", Doc: "only requests whose path begins so, such as one bot's of several on a listener"}
+
+// pathMatch reads pathParam; nil means every request.
+func pathMatch(p *params) func(*http.Request) bool {
+	prefix := p.str("path")
+	if prefix == "" {
+		return nil
+	}
+	return func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, prefix) }
+}
+
+// maxHeldBody is what a waiting request is read up to: the most that Telegram
+// sends is far below.
+const maxHeldBody = 1 << 20
+
+// holdBody reads the request's body and puts it back. net/http notices that a
+// client hung up only when the body has been read; without this a hung request
+// would stay until the end of the fault.
+func holdBody(r *http.Request) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxHeldBody))
+	rest := io.Reader(r.Body)
+	if err != nil {
+		rest = errReader{err}
+	}
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(b), rest), r.Body}
+}
+
+type errReader struct{ err error }
+
+func (e errReader) Read([]byte) (int, error) { return 0, e.err }
+
+// unsent is a ResponseWriter whose answer goes nowhere. Deadlines still reach
+// the connection.
+type unsent struct {
+	http.ResponseWriter
+	header http.Header
+}
+
+func newUnsent(w http.ResponseWriter) *unsent { return &unsent{w, make(http.Header)} }
+
+func (u *unsent) Header() http.Header         { return u.header }
+func (u *unsent) Write(p []byte) (int, error) { return len(p), nil }
+func (u *unsent) WriteHeader(int)             {}
+func (u *unsent) FlushError() error           { return nil }
+func (u *unsent) Unwrap() http.ResponseWriter { return u.ResponseWriter }
