@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// tokenShape: the bot's id, a colon, and a secret part. BotFather's have 35
-// characters; shorter ones are taken because test servers make them.
-var tokenShape = regexp.MustCompile(`^([0-9]{1,19}):[A-Za-z0-9_-]{16,128}$`)
+// tokenShape: the bot's id, a colon, and a secret part, which has 35 characters
+// in BotFather's. It is the shape that transport/botapi takes.
+var tokenShape = regexp.MustCompile(`^([0-9]{5,18}):[A-Za-z0-9_-]{30,}$`)
 
 // maxSecretFile is far above any token.
 const maxSecretFile = 4 << 10

@@ -67,8 +67,8 @@ func (l *loader) validate() {
 	switch p := c.Control.Socket; {
 	case p == "":
 		l.wrong("control.socket", "is empty", "write the path of the socket, such as /run/dualgram/control.sock")
-	case len(p) > maxSocketPath:
-		l.wrong("control.socket", fmt.Sprintf("is %d bytes long; a unix socket's path has room for %d", len(p), maxSocketPath), "write a shorter path")
+	case len(p) > maxSocketPath || len(filepath.Dir(p)) > maxSocketPath-16: // 16: it is made in a directory beside it
+		l.wrong("control.socket", fmt.Sprintf("is %d bytes long; a unix socket's path has room for %d, and its directory for %d", len(p), maxSocketPath, maxSocketPath-16), "write a shorter path")
 	}
 	l.relative("control.socket", c.Control.Socket)
 	if c.Observe.Listen != "" {

@@ -1,0 +1,315 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Limits of GET /v1/events.
+const (
+	DefaultEvents = 100
+	MaxEvents     = 1000
+)
+
+// StatusProvider tells the state of everything. Status is called for each
+// request, from many goroutines, and returns within a second: it reads what is
+// known and asks nobody.
+type StatusProvider interface {
+	Status(ctx context.Context) (Status, error)
+}
+
+// EventsProvider reads the journal: up to limit events with a Seq above after,
+// the oldest first. limit is 1 to [MaxEvents].
+type EventsProvider interface {
+	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
+}
+
+// Options configure a [Server]. Socket and Status are required.
+type Options struct {
+	// Socket is the path of the unix socket. Its directory has to exist.
+	Socket string
+	Status StatusProvider
+	// Events may be nil: GET /v1/events answers 501 then.
+	Events EventsProvider
+	// StopTimeout bounds the wait for requests in progress; 0 means 2 s.
+	StopTimeout time.Duration
+	// Routes are further handlers by pattern, as for [http.ServeMux].
+	Routes map[string]http.Handler
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Socket == "":
+		return errors.New("console: no socket path")
+	case o.Status == nil:
+		return errors.New("console: no status provider")
+	}
+	if o.StopTimeout <= 0 {
+		o.StopTimeout = 2 * time.Second
+	}
+	return nil
+}
+
+// SocketError says why the control socket can't be made.
+type SocketError struct {
+	Path string
+	// Hint says what to do.
+	Hint string
+	Err  error
+}
+
+// Error names the path and the reason.
+func (e *SocketError) Error() string {
+	return fmt.Sprintf("console: control socket %s: %v", e.Path, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *SocketError) Unwrap() error { return e.Err }
+
+// Reasons in a [SocketError].
+var (
+	ErrInUse     = errors.New("another process answers on it")
+	ErrNotSocket = errors.New("a file that is no socket stands there")
+)
+
+// Server is the control API. Make it with [Listen], then call Run once.
+type Server struct {
+	o    Options
+	l    *net.UnixListener
+	file os.FileInfo
+	http *http.Server
+}
+
+// Listen makes the socket, so that a failure shows before anything starts.
+// Connections queue up in the kernel until Run.
+func Listen(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	l, err := listenUnix(o.Socket)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{o: o, l: l}
+	if s.file, err = os.Lstat(o.Socket); err != nil {
+		_ = l.Close()
+		return nil, &SocketError{o.Socket, "", err}
+	}
+	s.http = &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+	}
+	return s, nil
+}
+
+// probeTimeout bounds the question whether somebody answers on an old socket.
+// Connecting to a unix socket waits only while its queue is full, and then
+// somebody lives there.
+const probeTimeout = time.Second
+
+// listenUnix makes the socket under a temporary name, closes it to others and
+// then moves it into place: at its real name it never has another mode than
+// 0600, and a stale socket is replaced in one step.
+func listenUnix(path string) (*net.UnixListener, error) {
+	if err := replaceable(path); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(path), ".dg") // mode 0700
+	if err != nil {
+		return nil, socketError(path, err)
+	}
+	defer os.RemoveAll(dir)
+	temp := filepath.Join(dir, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: temp, Net: "unix"})
+	if err != nil {
+		return nil, socketError(path, err)
+	}
+	// The name it would remove is not the one it ends up with.
+	l.SetUnlinkOnClose(false)
+	if err = os.Chmod(temp, 0o600); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		_ = l.Close()
+		return nil, socketError(path, err)
+	}
+	return l, nil
+}
+
+// replaceable says whether nothing of value stands at the path.
+func replaceable(path string) error {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return socketError(path, err)
+	case st.Mode().Type() != fs.ModeSocket:
+		return &SocketError{path, "set control.socket to another path, or move the file away", ErrNotSocket}
+	}
+	c, err := net.DialTimeout("unix", path, probeTimeout)
+	if err == nil {
+		_ = c.Close()
+		return &SocketError{path, "stop the other dualgram, or give this one a control.socket of its own", ErrInUse}
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	// No permission, a full queue: whoever made it may be alive.
+	return &SocketError{path, "stop the other dualgram, or remove the socket if there is none", fmt.Errorf("can't tell whether somebody answers on it: %w", err)}
+}
+
+func socketError(path string, err error) error {
+	hint := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		hint = "create the directory " + filepath.Dir(path) + " (systemd: RuntimeDirectory=), or set control.socket"
+	case errors.Is(err, fs.ErrPermission):
+		hint = fmt.Sprintf("let the user dualgram runs as (uid %d) write to %s, or set control.socket", os.Geteuid(), filepath.Dir(path))
+	case errors.Is(err, syscall.EINVAL):
+		hint = "the path is too long for a unix socket; set control.socket to a shorter one"
+	}
+	return &SocketError{path, hint, err}
+}
+
+// Run serves until ctx ends, then lets requests in progress finish, for
+// StopTimeout at most, and removes the socket if it is still its own. It
+// returns nil after such an end, else why it could not go on.
+func (s *Server) Run(ctx context.Context) error {
+	served := make(chan error, 1)
+	go func() { served <- s.http.Serve(s.l) }()
+	var err error
+	select {
+	case err = <-served:
+		err = fmt.Errorf("console: serve: %w", err)
+	case <-ctx.Done():
+		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StopTimeout)
+		if s.http.Shutdown(stop) != nil {
+			_ = s.http.Close()
+		}
+		cancel()
+		<-served
+	}
+	s.remove()
+	return err
+}
+
+// Close gives up a server that is not run.
+func (s *Server) Close() error {
+	err := s.http.Close()
+	_ = s.l.Close()
+	s.remove()
+	return err
+}
+
+// remove takes the socket away, unless a successor has replaced it.
+func (s *Server) remove() {
+	if st, err := os.Lstat(s.o.Socket); err == nil && os.SameFile(st, s.file) {
+		_ = os.Remove(s.o.Socket)
+	}
+}
+
+// Handler is the API without the socket.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", s.status)
+	mux.HandleFunc("GET /v1/events", s.events)
+	for pattern, h := range s.o.Routes {
+		mux.Handle(pattern, h)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		WriteError(w, http.StatusNotFound, "no such resource: "+r.Method+" "+r.URL.Path, "the command may be newer than the running dualgram; restart it after an upgrade")
+	})
+	return mux
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	st, err := s.o.Status.Status(r.Context())
+	if err != nil {
+		WriteError(w, http.StatusInternalServerError, "status: "+err.Error(), "")
+		return
+	}
+	st.Schema = SchemaStatus
+	st.Bots, st.Warnings = notNil(st.Bots), notNil(st.Warnings)
+	for i := range st.Bots {
+		b := &st.Bots[i]
+		b.Signals, b.Warnings = notNil(b.Signals), notNil(b.Warnings)
+		if b.LastHandover != nil && b.LastHandover.Steps == nil {
+			h := *b.LastHandover // the provider's own stays as it is
+			h.Steps = []Step{}
+			b.LastHandover = &h
+		}
+	}
+	WriteJSON(w, http.StatusOK, st)
+}
+
+func notNil[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	if s.o.Events == nil {
+		WriteError(w, http.StatusNotImplemented, "this dualgram keeps no events", "")
+		return
+	}
+	q := r.URL.Query()
+	after, limit := uint64(0), DefaultEvents
+	var err error
+	if v := q.Get("after"); v != "" {
+		if after, err = strconv.ParseUint(v, 10, 64); err != nil {
+			WriteError(w, http.StatusBadRequest, "after is not a whole number", "write the seq of the last event seen")
+			return
+		}
+	}
+	if v := q.Get("limit"); v != "" {
+		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > MaxEvents {
+			WriteError(w, http.StatusBadRequest, "limit is not a number from 1 to "+strconv.Itoa(MaxEvents), "")
+			return
+		}
+	}
+	list, err := s.o.Events.Events(r.Context(), after, limit)
+	if err != nil {
+		WriteError(w, http.StatusInternalServerError, "events: "+err.Error(), "")
+		return
+	}
+	out := Events{Schema: SchemaEvents, Events: notNil(list), Next: after}
+	for i := range out.Events {
+		out.Next = max(out.Next, out.Events[i].Seq)
+	}
+	WriteJSON(w, http.StatusOK, out)
+}
+
+// WriteJSON answers with a value. One that can't be encoded becomes a 500.
+func WriteJSON(w http.ResponseWriter, code int, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		WriteError(w, http.StatusInternalServerError, "encode the answer: "+err.Error(), "report this as a bug")
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(data, '\n'))
+}
+
+// WriteError answers with an [Error].
+func WriteError(w http.ResponseWriter, code int, message, fix string) {
+	WriteJSON(w, code, Error{Schema: SchemaError, Message: message, Fix: fix})
+}
