@@ -1,0 +1,38 @@
+// Package dispatch moves updates from the ledger to the bot.
+//
+// The guarantee: an update leaves the ledger only after the bot has taken it,
+// and the next one of its lane is handed out only after that removal is
+// durable. So each lane reaches the bot in order, one at a time, and after a
+// crash of either side at most one update per lane comes twice: the one that
+// was in flight. A failing update holds its own lane and no other.
+//
+// # When an update fails
+//
+// It is tried again after 0.5 s, then after twice as long each time, up to a
+// minute. The number of attempts is stored with it before its lane is free, so
+// it goes on counting across restarts.
+//
+// It is buried (kept as a dead letter, its lane goes on) only when it alone
+// fails. A failure counts as alone if, since the update's failure before, the
+// bot took others, and at least as many as failed in their first attempt: a bot
+// that turns down most of what it gets is broken, not one of the updates. An
+// update is buried after MaxAttempts failures that were alone over at least
+// BuryAfter. Failures that no update can cause, such as a refused connection,
+// never count, nor does what happened before this process started: a restart
+// delays a burial and can't hasten one.
+//
+// # When the bot is down
+//
+// After failures of three different updates with none taken in between, or
+// three in a row of a kind that no update can cause, the bot counts as down. It
+// then gets at most two probes at a time: one with an update that it has not
+// turned down in this outage, one with an update that it has, so that updates
+// at the front that fail whatever the bot's state can't hide that it is back.
+// Each kind of probe pauses 0.5 s to 15 s. The first update taken ends the
+// outage, and all lanes go on at once. An outage buries nothing.
+//
+// # When the ledger fails
+//
+// An update that the bot has taken and that can't be removed is not handed out
+// again: its lane waits and the removal is tried until it succeeds.
+package dispatch
