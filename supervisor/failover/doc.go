@@ -10,10 +10,13 @@
 // These hold for every step, and the fuzz test checks them:
 //
 //   - I1. At most one job is under way: a job is ordered only while none is.
-//   - I2. The epoch grows by one exactly when a handover starts.
+//   - I2. The epoch grows by one exactly when a handover starts, when a webhook
+//     is adopted, and when intake ends because somebody else owns the updates.
 //   - I3. A result that carries another epoch than the state's changes nothing.
-//   - I4. Without an operator's word nothing leaves a pinned mode, and nothing
-//     automatic happens during a hold.
+//   - I4. Without an operator's word nothing begins to leave a pinned mode, and
+//     nothing changes the mode during a hold. What is not ours to decide stays:
+//     a refused set ends in polling, a late one in webhook, a foreign owner or a
+//     refused token in neither.
 //   - I5. A freeze forbids failback only; a failover is never blocked by it.
 //   - I6. Persist is set if and only if the part of the state that outlives the
 //     process changed.

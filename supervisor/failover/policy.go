@@ -92,15 +92,32 @@ func (p Policy) Validate() error {
 // relapses. The epoch varies it, so that a retry differs from the last one and
 // a replay does not.
 func (p Policy) holdDown(relapses int, epoch uint64) time.Duration {
-	d := p.HoldDown
-	for range relapses {
-		if d *= 2; d >= p.MaxHoldDown {
-			d = p.MaxHoldDown
-			break
-		}
-	}
+	d := p.doubled(relapses)
 	u := float64(mix(p.Seed^epoch)>>11) / (1 << 53) // [0, 1)
 	return d + time.Duration(float64(d)*jitterShare*(2*u-1))
+}
+
+// doubled returns the hold-down after the given number of relapses, without
+// jitter.
+func (p Policy) doubled(relapses int) time.Duration {
+	d := p.HoldDown
+	for range relapses {
+		if d >= p.MaxHoldDown {
+			break
+		}
+		d *= 2
+	}
+	return min(d, p.MaxHoldDown)
+}
+
+// relapse lengthens the next hold-down. Beyond the longest one there is nothing
+// to count: each count takes an hour to decay.
+func (p Policy) relapse(s State, at time.Time) State {
+	if p.doubled(s.Relapses) < p.MaxHoldDown {
+		s.Relapses++
+	}
+	s.Decayed = at
+	return s
 }
 
 // mix is the finalizer of splitmix64: near inputs give unrelated outputs.
@@ -121,13 +138,19 @@ func retryPause(n int) time.Duration {
 }
 
 // Restore prepares a state that a previous process left for a new one. No job
-// survives, and the world has to be read anew. What was persisted as wall time
-// is clamped, so that a clock that jumped can't hold a bot for longer than the
-// guard's own length.
+// survives, and the world has to be read anew: a caller that reconciles without
+// a restart ends the job that is under way first. What was persisted as wall
+// time is clamped, so that a clock that jumped can't hold a bot for longer than
+// the guard's own length.
 func (p Policy) Restore(s State, now time.Time) State {
-	if s.Phase != Starting {
+	if s.Phase == ToWebhook {
+		// Nobody heard the answer to that set: it may still happen.
+		s.LateSetUntil = now.Add(lateWindow)
+	}
+	if s.Phase != Starting && s.Phase != Held { // Held keeps what was before it
 		s.Resume = s.Phase
 	}
+	s.Epoch++ // what is still under way belongs to the past
 	s.Phase, s.Since, s.Busy = Starting, now, false
 	s.Fails, s.RetryAt = 0, time.Time{}
 	clamp := func(t time.Time, most time.Duration) time.Time {
@@ -137,6 +160,8 @@ func (p Policy) Restore(s State, now time.Time) State {
 		return t
 	}
 	s.HoldUntil = clamp(s.HoldUntil, max(s.HoldDown, p.HoldDown))
+	s.PinUntil = clamp(s.PinUntil, s.PinFor)
+	s.PausedUntil = clamp(s.PausedUntil, s.PausedFor)
 	s.LateSetUntil = clamp(s.LateSetUntil, lateWindow)
 	s.Registered = clamp(s.Registered, 0)
 	s.Passed = clamp(s.Passed, 0)

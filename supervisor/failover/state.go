@@ -158,10 +158,12 @@ type State struct {
 	Failovers [failoverMemory]time.Time `json:"failovers"`           // the last automatic ones, newest first
 	Frozen    bool                      `json:"frozen,omitempty"`    // failback forbidden until acknowledged
 
-	Pin         Mode      `json:"pin,omitempty"` // operator's choice; ModeNone if automatic
-	PinUntil    time.Time `json:"pin_until,omitzero"`
-	Paused      bool      `json:"paused,omitempty"` // operator's hold
-	PausedUntil time.Time `json:"paused_until,omitzero"`
+	Pin         Mode          `json:"pin,omitempty"` // operator's choice; ModeNone if automatic
+	PinUntil    time.Time     `json:"pin_until,omitzero"`
+	PinFor      time.Duration `json:"pin_for,omitempty"` // as asked for: PinUntil is wall time
+	Paused      bool          `json:"paused,omitempty"`  // operator's hold
+	PausedUntil time.Time     `json:"paused_until,omitzero"`
+	PausedFor   time.Duration `json:"paused_for,omitempty"`
 
 	// LateSetUntil: until then a set that was given up on may still happen, so a
 	// webhook of ours that appears is ours.
@@ -206,6 +208,16 @@ func (s State) RecentFailovers(now time.Time) int {
 		}
 	}
 	return n
+}
+
+func (s State) unpinned() State {
+	s.Pin, s.PinUntil, s.PinFor = ModeNone, time.Time{}, 0
+	return s
+}
+
+func (s State) unpaused() State {
+	s.Paused, s.PausedUntil, s.PausedFor = false, time.Time{}, 0
+	return s
 }
 
 // durable returns the part of the state that outlives the process.

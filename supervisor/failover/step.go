@@ -54,10 +54,10 @@ func (p Policy) step(s State, e Event) (State, Effects) {
 // expire lifts what has run out by now.
 func (p Policy) expire(s State, now time.Time) State {
 	if s.Pin != ModeNone && !s.PinUntil.IsZero() && !now.Before(s.PinUntil) {
-		s.Pin, s.PinUntil = ModeNone, time.Time{}
+		s = s.unpinned()
 	}
 	if s.Paused && !s.PausedUntil.IsZero() && !now.Before(s.PausedUntil) {
-		s.Paused, s.PausedUntil = false, time.Time{}
+		s = s.unpaused()
 	}
 	if s.Phase == Webhook && !s.Trial && s.Relapses > 0 &&
 		now.Sub(s.Passed) >= decayInterval && now.Sub(s.Decayed) >= decayInterval {
@@ -74,7 +74,7 @@ func (p Policy) tick(s State, e Event) (State, Effects) {
 	}
 	switch s.Phase {
 	case Webhook:
-		if s.Pin == ModePolling {
+		if s.Pin == ModePolling && !s.Paused {
 			return p.toPolling(s, e.At, Cause{CauseOperator, "polling is pinned"}, true)
 		}
 	case ToPolling:
@@ -90,10 +90,13 @@ func (p Policy) tick(s State, e Event) (State, Effects) {
 
 // failback decides whether polling has lasted long enough.
 func (p Policy) failback(s State, e Event) (State, Effects) {
-	if p.PollingOnly || s.Pin == ModePolling {
+	if p.stays(s) {
 		return s, Effects{}
 	}
 	if s.Pin == ModeWebhook {
+		if s.Paused { // said after the pin
+			return s, Effects{}
+		}
 		unset := s.Cause.Name == CauseSetFailed || s.Cause.Name == CauseSetUnknown
 		if unset && e.At.Sub(s.Since) < retryMax {
 			return s, Effects{}
@@ -102,12 +105,12 @@ func (p Policy) failback(s State, e Event) (State, Effects) {
 	}
 	if s.Flush {
 		switch {
-		case e.Ready && e.Drained:
-			return p.toWebhook(s, e.At, Cause{CauseFlush, "backlog drained"})
-		case e.At.Sub(s.Since) >= flushPatience:
+		case s.Paused, s.Frozen, p.DryRun, e.At.Sub(s.Since) >= flushPatience:
 			s.Flush = false
 			s.HoldDown = p.holdDown(s.Relapses, s.Epoch)
 			s.HoldUntil = s.Since.Add(s.HoldDown)
+		case e.Ready && e.Drained:
+			return p.toWebhook(s, e.At, Cause{CauseFlush, "backlog drained"})
 		}
 		return s, Effects{}
 	}
@@ -125,6 +128,9 @@ func (p Policy) failback(s State, e Event) (State, Effects) {
 	f.Automatic = true
 	return n, f
 }
+
+// stays tells whether the bot is meant to poll, whatever the webhook's state.
+func (p Policy) stays(s State) bool { return p.PollingOnly || s.Pin == ModePolling }
 
 // trip decides what a broken webhook means.
 func (p Policy) trip(s State, e Event) (State, Effects) {
@@ -156,8 +162,7 @@ func (p Policy) trip(s State, e Event) (State, Effects) {
 // failover goes to polling on the webhook's fault, and counts it.
 func (p Policy) failover(s State, at time.Time, cause Cause) (State, Effects) {
 	if s.Trial || !s.Passed.IsZero() && at.Sub(s.Passed) < relapseWindow {
-		s.Relapses++
-		s.Decayed = at
+		s = p.relapse(s, at)
 	}
 	copy(s.Failovers[1:], s.Failovers[:])
 	s.Failovers[0] = at
@@ -206,6 +211,9 @@ func (p Policy) polled(s State, e Event) State {
 	}
 	s.Phase, s.Since, s.Busy = Polling, e.At, false
 	s.Fails, s.RetryAt = 0, time.Time{}
+	if s.Cause.Name == CausePollerLost {
+		return s // the same stay in polling: its hold-down runs on
+	}
 	if s.Flush {
 		s.HoldDown, s.HoldUntil = 0, e.At
 		return s
@@ -221,14 +229,19 @@ func (p Policy) pollFailed(s State, e Event) (State, Effects) {
 	}
 	s.Busy = false
 	if e.Conflict {
-		late := e.At.Before(s.LateSetUntil)
+		late := e.At.Before(s.LateSetUntil) && !p.stays(s)
+		// Without a delete of ours or a set that may be late, an equal URL is
+		// another instance's.
+		ours := s.Deleting || s.Since.Before(s.LateSetUntil)
 		switch {
 		case e.URL == Foreign:
-			return p.hold(s, e.At, e.Cause), Effects{}
+			return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
 		case late && (e.URL == Ours || e.URL == Unreachable):
 			// The set that nobody answered went through after all.
 			s.Epoch++
 			return p.registered(s, e.At, Cause{CauseLateSet, "polling is refused because the webhook is set"}), Effects{}
+		case (e.URL == Ours || e.URL == OursOther) && !ours:
+			return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
 		case e.URL == Ours || e.URL == OursOther:
 			s.Deleting = true
 		}
@@ -248,8 +261,7 @@ func (p Policy) notSet(s State, e Event) (State, Effects) {
 		name = CauseSetUnknown
 		s.LateSetUntil = e.At.Add(lateWindow)
 	}
-	s.Relapses++ // a webhook that can't even be set is tried less and less often
-	s.Decayed = e.At
+	s = p.relapse(s, e.At) // a webhook that can't even be set is tried less and less often
 	s.Flush = false
 	return p.toPolling(s, e.At, Cause{name, e.Cause.String()}, false)
 }
@@ -282,26 +294,28 @@ func (p Policy) operator(s State, e Event) (State, Effects) {
 		if p.PollingOnly {
 			return s, Effects{}
 		}
-		s.Pin, s.PinUntil, s.Paused = ModeWebhook, until, false
+		s = s.unpaused()
+		s.Pin, s.PinUntil, s.PinFor = ModeWebhook, until, max(e.For, 0)
 		if s.Phase == Polling && !s.Busy || s.Phase == Held && e.TakeOver {
 			return p.toWebhook(s, e.At, e.Cause)
 		}
 	case SwitchPolling:
-		s.Pin, s.PinUntil, s.Paused = ModePolling, until, false
+		s = s.unpaused()
+		s.Pin, s.PinUntil, s.PinFor = ModePolling, until, max(e.For, 0)
 		if s.Phase == Webhook && !s.Busy || s.Phase == Held && e.TakeOver {
 			return p.toPolling(s, e.At, e.Cause, true)
 		}
 	case SwitchAuto:
-		s.Pin, s.PinUntil, s.Paused, s.PausedUntil = ModeNone, time.Time{}, false, time.Time{}
+		s = s.unpinned().unpaused()
 	case Hold:
-		s.Paused, s.PausedUntil = true, until
+		s.Paused, s.PausedUntil, s.PausedFor = true, until, max(e.For, 0)
 	case Ack:
 		s.Frozen, s.Failovers = false, [failoverMemory]time.Time{}
 	case TakeOver:
 		if s.Phase != Held {
 			return s, Effects{}
 		}
-		if p.PollingOnly || s.Pin == ModePolling {
+		if p.stays(s) {
 			return p.toPolling(s, e.At, e.Cause, true)
 		}
 		return p.toWebhook(s, e.At, e.Cause)

@@ -32,15 +32,17 @@ type TrialView struct {
 // TrialPassed tells whether the webhook that was registered at the given time
 // has proven itself by now.
 func TrialPassed(registered, now time.Time, v TrialView) bool {
-	if v.Doubt || !v.Sampled.After(registered) {
+	if v.Doubt {
 		return false
 	}
 	from := registered
 	if v.ClearSince.After(from) {
 		from = v.ClearSince
 	}
+	wait, clear := trialQuiet, v.Pending == 0
 	if v.Deliveries > 0 {
-		return now.Sub(from) >= trialBusy
+		wait, clear = trialBusy, true
 	}
-	return now.Sub(from) >= trialQuiet && v.Pending == 0
+	// An older sample could not have shown what the wait is for.
+	return clear && now.Sub(from) >= wait && v.Sampled.Sub(from) >= wait
 }

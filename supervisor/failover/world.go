@@ -37,7 +37,7 @@ var bootTable = [rows][owners]bootAct{
 }
 
 func (p Policy) bootRow(s State) row {
-	if p.PollingOnly || s.Pin == ModePolling {
+	if p.stays(s) {
 		return rowPolling
 	}
 	switch s.Resume {
@@ -80,6 +80,10 @@ func (p Policy) boot(s State, e Event) (State, Effects) {
 	case actPoll:
 		return p.toPolling(s, e.At, cause, false)
 	case actDelete:
+		if s.Cause.Name == CauseForeign && s.Intent == ModePolling {
+			// It was not ours before the restart either, only equal.
+			return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
+		}
 		return p.toPolling(s, e.At, cause, true)
 	case actHold:
 		return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
@@ -91,14 +95,15 @@ func (p Policy) boot(s State, e Event) (State, Effects) {
 // deleting it, and polling is the way to keep taking updates.
 func (p Policy) reassert(s State, at time.Time) (State, Effects) {
 	every := reassertInterval
-	if s.Pin == ModeWebhook {
+	insist := s.Pin == ModeWebhook || s.Paused || p.DryRun
+	if insist {
 		every = pinnedReassert
 	}
 	if s.Reasserted.IsZero() || at.Sub(s.Reasserted) >= every {
 		s.Reasserted = at
 		return p.toWebhook(s, at, Cause{CauseReassert, "the webhook was deleted by somebody else"})
 	}
-	if s.Pin == ModeWebhook {
+	if insist {
 		return s, Effects{}
 	}
 	return p.failover(s, at, Cause{CauseURLGone, "the webhook was deleted again within the hour"})
@@ -106,13 +111,12 @@ func (p Policy) reassert(s State, at time.Time) (State, Effects) {
 
 // world compares what Telegram has registered with what should be.
 func (p Policy) world(s State, e Event) (State, Effects) {
-	if s.Phase == Starting {
-		return p.boot(s, e)
-	}
 	if s.Busy || e.Epoch != s.Epoch || e.URL == Unreachable {
 		return s, Effects{}
 	}
 	switch s.Phase {
+	case Starting:
+		return p.boot(s, e)
 	case Webhook:
 		if e.SentAt.Before(s.Registered) {
 			return s, Effects{}
@@ -122,6 +126,8 @@ func (p Policy) world(s State, e Event) (State, Effects) {
 			return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
 		case Nobody:
 			switch {
+			case s.Pin == ModePolling:
+				return s, Effects{} // the next tick leaves
 			case s.Paused:
 				return s, Effects{Would: JobToWebhook, WouldBe: Cause{Name: CauseReassert}, WouldWhy: WhyHeld}
 			case p.DryRun:
@@ -149,11 +155,11 @@ func (p Policy) worldPolling(s State, e Event) (State, Effects) {
 		return s, Effects{}
 	case Ours, OursOther:
 		if e.At.Before(s.LateSetUntil) {
-			if e.URL == Ours {
+			if e.URL == Ours && !p.stays(s) {
 				s.Epoch++
 				return p.registered(s, e.At, Cause{CauseLateSet, "the set that was not answered went through"}), Effects{}
 			}
-			return p.toPolling(s, e.At, Cause{CauseLateSet, "an older set went through"}, true)
+			return p.toPolling(s, e.At, Cause{CauseLateSet, "a set that is no longer wanted went through"}, true)
 		}
 	}
 	// A URL that this epoch did not set is somebody else's, even if it is equal:
@@ -163,7 +169,7 @@ func (p Policy) worldPolling(s State, e Event) (State, Effects) {
 
 func (p Policy) worldHeld(s State, e Event) (State, Effects) {
 	if s.Cause.Name == CauseForeign {
-		free := e.URL == Nobody || s.Intent == ModeWebhook && (e.URL == Ours || e.URL == OursOther)
+		free := e.URL == Nobody || s.Intent != ModePolling && (e.URL == Ours || e.URL == OursOther)
 		if !free {
 			return s, Effects{}
 		}
