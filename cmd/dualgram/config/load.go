@@ -212,3 +212,22 @@ func (l *loader) warn(code, key, what, fix string) {
 	}
 	l.cfg.Warnings = append(l.cfg.Warnings, Warning{Code: code, Where: where, Key: key, What: Redact(what), Fix: Redact(fix)})
 }
+
+// ControlSocket finds the control socket and where its path came from, for the
+// commands that ask a running dualgram. It works with a configuration that is
+// refused for another reason: the running process may have read an older one.
+func ControlSocket(path string, env []string) (string, Origin, error) {
+	cfg, err := Load(path, env)
+	origin := cfg.Origin("control.socket")
+	var problems Errors
+	if !errors.As(err, &problems) || origin.Source == SourceEnv {
+		return cfg.Control.Socket, origin, nil
+	}
+	for _, p := range problems {
+		whole := p.Where.Source == SourceFile && p.Key == "" && origin.Source == SourceDefault && !strings.HasPrefix(p.What, "unknown key")
+		if whole || strings.HasPrefix(p.Key, "control") {
+			return "", origin, Errors{p}
+		}
+	}
+	return cfg.Control.Socket, origin, nil
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"time"
+
+	"dualgram/cmd/dualgram/config"
+	"dualgram/supervisor/console"
+)
+
+const (
+	// controlTimeout bounds a request: the socket is local and the answers are
+	// at hand.
+	controlTimeout = 5 * time.Second
+	maxAnswer      = 16 << 20
+)
+
+// control asks a running dualgram over its socket.
+type control struct {
+	socket string
+	origin config.Origin
+	http   *http.Client
+}
+
+// control finds the socket in the configuration.
+func (a *app) control() (*control, error) {
+	socket, origin, err := config.ControlSocket(a.configFile(), a.env)
+	if err != nil {
+		return nil, err
+	}
+	return newControl(socket, origin), nil
+}
+
+func newControl(socket string, origin config.Origin) *control {
+	return &control{socket: socket, origin: origin, http: &http.Client{
+		Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				var d net.Dialer
+				return d.DialContext(ctx, "unix", socket)
+			},
+			DisableKeepAlives: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// get asks for a resource such as /v1/status and decodes the answer, which has
+// to be of the schema.
+func (c *control) get(ctx context.Context, path string, query url.Values, schema string, out any) error {
+	return c.do(ctx, http.MethodGet, path, query, schema, out)
+}
+
+func (c *control) do(ctx context.Context, method, path string, query url.Values, schema string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+	defer cancel()
+	u := url.URL{Scheme: "http", Host: "dualgram", Path: path, RawQuery: query.Encode()}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	if err != nil {
+		return couldNotRun(err.Error(), "", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return c.unreachable(err)
+	}
+	if resp.StatusCode/100 != 2 {
+		var e console.Error
+		if json.Unmarshal(body, &e) != nil || e.Message == "" {
+			e.Message = "answered " + resp.Status
+		}
+		return couldNotRun("dualgram: "+e.Message, e.Fix, nil)
+	}
+	var named struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(body, &named); err != nil {
+		return couldNotRun(fmt.Sprintf("what answers on %s is not dualgram: %v", c.socket, err), "check control.socket", err)
+	}
+	if named.Schema != schema {
+		return couldNotRun(fmt.Sprintf("the running dualgram answers %s, and this command reads %s", named.Schema, schema), "use the command of the version that runs; see dualgram version", nil)
+	}
+	if err := json.Unmarshal(body, out); err != nil {
+		return couldNotRun("read the answer: "+err.Error(), "use the command of the version that runs; see dualgram version", err)
+	}
+	return nil
+}
+
+// unreachable says why nobody answered.
+func (c *control) unreachable(err error) error {
+	at := fmt.Sprintf("%s (control.socket, %s)", c.socket, c.origin)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return couldNotRun("no control socket at "+at, "is dualgram running? If it runs with another configuration, name that with --config", err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return couldNotRun("nobody answers on "+at, "dualgram ended without removing its socket; start it again", err)
+	case errors.Is(err, fs.ErrPermission):
+		return couldNotRun("no permission to use "+at, "run this command as the user dualgram runs as, for example with sudo -u dualgram", err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return couldNotRun(fmt.Sprintf("dualgram did not answer within %s on %s", config.FormatDuration(controlTimeout), at), "it runs but hangs; look at its log, then restart it", err)
+	case errors.Is(err, syscall.ENOTSOCK), errors.Is(err, syscall.EPROTOTYPE):
+		return couldNotRun("no socket stands at "+at, "check control.socket", err)
+	}
+	// The URL in the error is made up and would only puzzle.
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	return couldNotRun(fmt.Sprintf("ask dualgram on %s: %v", at, err), "", err)
+}
