@@ -3,7 +3,6 @@ package delivery
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -154,12 +153,9 @@ func classify(ctx context.Context, err error) error {
 func ioKind(ctx context.Context, err error) (Kind, error) {
 	var (
 		dns   *net.DNSError
-		cert  *tls.CertificateVerificationError
+		shake handshakeError
 		alert tls.AlertError
 		rec   tls.RecordHeaderError
-		host  x509.HostnameError
-		auth  x509.UnknownAuthorityError
-		inval x509.CertificateInvalidError
 		no    syscall.Errno
 		nerr  net.Error
 	)
@@ -170,8 +166,7 @@ func ioKind(ctx context.Context, err error) (Kind, error) {
 		return KindTimeout, context.DeadlineExceeded
 	case errors.As(err, &dns):
 		return KindDNS, nil
-	case errors.As(err, &cert), errors.As(err, &alert), errors.As(err, &rec),
-		errors.As(err, &host), errors.As(err, &auth), errors.As(err, &inval):
+	case errors.As(err, &shake), errors.As(err, &alert), errors.As(err, &rec):
 		return KindTLS, nil
 	case errors.As(err, &no):
 		switch no {

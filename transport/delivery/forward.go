@@ -118,8 +118,8 @@ func NewForward(o ForwardOptions) (*Forward, error) {
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: 256 << 10, // Telegram's own limit
 	}
-	if o.TLS != nil {
-		f.transport.TLSClientConfig = o.TLS.Clone()
+	if u.Scheme == "https" {
+		f.transport.DialTLSContext = dialTLS(o.Dial, o.TLS, u.Hostname())
 	}
 	f.round = f.transport
 	if o.Wrap != nil {
@@ -140,7 +140,7 @@ func (f *Forward) Deliver(ctx context.Context, u Update) error {
 	resp, err := f.round.RoundTrip(f.request(ctx, u))
 	if err != nil {
 		kind, cause := ioKind(ctx, err)
-		return &Error{Op: "forward", Kind: kind, Target: f.target, Err: cause}
+		return &Error{Op: "forward", Kind: kind, Target: f.target, Detail: certificateTrouble(err), Err: cause}
 	}
 	taken := resp.StatusCode >= 200 && resp.StatusCode < 300
 	format := f.drain(resp, taken && f.opts.OnReply != nil)
@@ -208,6 +208,44 @@ func (f *Forward) drain(resp *http.Response, look bool) string {
 		}
 	}
 	_, _ = io.Copy(io.Discard, body)
+	return ""
+}
+
+// dialTLS does the handshake itself, so that its failure can be told from others.
+func dialTLS(dial func(context.Context, string, string) (net.Conn, error), cfg *tls.Config, host string) func(context.Context, string, string) (net.Conn, error) {
+	if cfg == nil {
+		cfg = &tls.Config{}
+	}
+	cfg = cfg.Clone()
+	if cfg.ServerName == "" {
+		cfg.ServerName = host
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		c := tls.Client(conn, cfg)
+		if err := c.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return nil, handshakeError{err}
+		}
+		return c, nil
+	}
+}
+
+// handshakeError marks what went wrong in a TLS handshake.
+type handshakeError struct{ error }
+
+func (e handshakeError) Unwrap() error { return e.error }
+
+// certificateTrouble says why the bot's certificate was not accepted; its text
+// holds names and dates of the certificate only.
+func certificateTrouble(err error) string {
+	var e *tls.CertificateVerificationError
+	if errors.As(err, &e) {
+		return e.Err.Error()
+	}
 	return ""
 }
 
