@@ -1,0 +1,2 @@
+// Package telegramsim simulates the Bot API server (see clauses.go).
+package telegramsim
