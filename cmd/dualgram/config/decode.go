@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"reflect"
@@ -24,13 +25,17 @@ func parseYAML(data []byte) (doc ast.Node, prob *Problem) {
 			doc, prob = nil, &Problem{What: "can't be read as YAML", Fix: "check the indentation and the quotes"}
 		}
 	}()
-	f, err := parser.ParseBytes(data, 0)
+	// Keys written twice are ours to report, with the key's path.
+	f, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		p := &Problem{What: "can't be read as YAML", Fix: "check the indentation and the quotes at and above this line"}
 		var se *yaml.SyntaxError
 		if errors.As(err, &se) {
 			p.What = "can't be read as YAML: " + Redact(se.GetMessage())
 			p.Where.Line, p.Where.Column = position(se.GetToken())
+			if tabIndented(data, p.Where.Line) {
+				p.Fix = "indent with spaces: YAML allows no tabs there"
+			}
 		}
 		return nil, p
 	}
@@ -49,6 +54,17 @@ func parseYAML(data []byte) (doc ast.Node, prob *Problem) {
 		doc = d.Body
 	}
 	return doc, nil
+}
+
+// tabIndented says whether a line starts with blanks and a tab among them.
+func tabIndented(data []byte, line int) bool {
+	n := 0
+	for l := range bytes.Lines(data) {
+		if n++; n == line {
+			return bytes.ContainsRune(l[:len(l)-len(bytes.TrimLeft(l, " \t"))], '\t')
+		}
+	}
+	return false
 }
 
 func position(t *token.Token) (line, column int) {
@@ -144,7 +160,7 @@ func (l *loader) entries(n ast.Node, key string, depth int) []entry {
 				merged = append(merged, l.entries(target, key, depth+1)...)
 			case nil:
 			default:
-				l.problem(where, key, "<< wants a section to merge", "write << : *name of a section")
+				l.problem(where, key, "<< wants a section to merge", "write <<: *name, with &name in front of a section above")
 			}
 			continue
 		}

@@ -59,6 +59,12 @@ func (l *loader) scalar(n ast.Node, v reflect.Value, key string) {
 			l.problem(where, key, fmt.Sprintf("wants a text, and YAML reads %s as %s", quoted(s), describe(n)), "put it in quotes")
 			return
 		}
+	case reflect.Bool:
+		// YAML 1.2 reads yes, no, on and off as texts; people don't.
+		if _, isBool := n.(*ast.BoolNode); !isBool && !isText(n) {
+			l.problem(where, key, "wants true or false, not "+quoted(s), "write true or false")
+			return
+		}
 	case reflect.Int:
 		if _, isInt := n.(*ast.IntegerNode); v.Type() != durationType && !isInt {
 			l.problem(where, key, fmt.Sprintf("wants a whole number, not %s", quoted(s)), "write a number such as 40, without quotes")

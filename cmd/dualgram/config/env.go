@@ -228,6 +228,9 @@ func setEnvText(v reflect.Value, value, name string) *badValue {
 
 func (l *loader) unknownVariable(where Origin, short map[string]leaf, known map[string][]target) {
 	if lf, ok := short[where.Var]; ok {
+		if l.env[where.Var] == "" {
+			return
+		}
 		if lf.path == "name" || len(l.cfg.Bots) == 0 {
 			l.problem(where, "", "sets a key of a bot, and there is none", "add a bot under bots:, or set DUALGRAM_TOKEN")
 			return

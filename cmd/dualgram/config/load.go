@@ -119,6 +119,7 @@ func (l *loader) file(path string, read func(string) ([]byte, fs.FileMode, error
 		l.section(root, reflect.ValueOf(l.cfg).Elem(), "")
 	default:
 		l.problem(l.at(root), "", "the file wants keys such as bots:, not "+describe(root), "see dualgram config print for all keys")
+		l.bad["bots"] = true
 	}
 	return true
 }

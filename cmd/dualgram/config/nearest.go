@@ -1,5 +1,7 @@
 package config
 
+import "strings"
+
 // Nearest returns the candidate that is the fewest edits away from word, and
 // false if none is near enough to be what was meant. Of equally near ones the
 // first wins. A swap of two neighbours counts as one edit.
@@ -8,7 +10,11 @@ func Nearest(word string, candidates []string) (string, bool) {
 	for _, c := range candidates {
 		// A third of the letters wrong is the most that still looks like a slip.
 		limit := max(1, min(len(word), len(c))/3)
-		if d := distance(word, c); d <= limit && (bestD < 0 || d < bestD) {
+		d := distance(word, c)
+		if len(word) >= 3 && len(c) >= 3 && (strings.HasPrefix(c, word) || strings.HasPrefix(word, c)) {
+			d = min(d, limit) // cut short or spelled out: warning for warn
+		}
+		if d <= limit && (bestD < 0 || d < bestD) {
 			best, bestD = c, d
 		}
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 )
@@ -89,12 +90,14 @@ func (e Errors) Error() string {
 }
 
 func (e Errors) sort() {
+	// What concerns the file as a whole (no line) comes behind its lines.
+	line := func(o Origin) int { return (o.Line - 1) & math.MaxInt }
 	slices.SortStableFunc(e, func(a, b Problem) int {
 		// Defaults (what is missing) come last: often the cause stands above.
 		rank := func(s Source) int { return (int(s) + 3) % 4 }
 		return cmp.Or(
 			cmp.Compare(rank(a.Where.Source), rank(b.Where.Source)),
-			cmp.Compare(a.Where.Line, b.Where.Line),
+			cmp.Compare(line(a.Where), line(b.Where)),
 			cmp.Compare(a.Where.Column, b.Where.Column),
 			cmp.Compare(a.Where.Var, b.Where.Var),
 		)

@@ -65,11 +65,13 @@ func (l *loader) token(b *Bot, key string) {
 			l.wrong(key+".token", err.Error(), "copy the token from @BotFather again, such as 123456789: and 35 characters")
 		}
 	} else if b.TokenFile == "" && !l.isBad(key+".token_file") {
-		name := "DUALGRAM_TOKEN"
-		if len(l.cfg.Bots) > 1 {
-			name = EnvName("bots." + b.Name + ".token")
+		fix := "name a file that holds it in token_file"
+		if len(l.cfg.Bots) == 1 {
+			fix += ", or set DUALGRAM_TOKEN"
+		} else if b.Name != "" {
+			fix += ", or set " + EnvName("bots."+b.Name+".token")
 		}
-		l.missing(key+".token", "the bot has no token", "name a file that holds it in token_file, or set "+name)
+		l.missing(key+".token", "the bot has no token", fix)
 	}
 	l.relative(key+".token_file", b.TokenFile)
 }
@@ -279,7 +281,7 @@ func (l *loader) pair(i, j int) {
 	}
 	switch {
 	case v.Listen == w.Listen:
-		if v.TLS != w.TLS {
+		if v.TLS != w.TLS && !l.isBad(other+".webhook.tls") {
 			l.wrong(key+".webhook.tls", fmt.Sprintf("differs from that of %s, and both listen on %s", other, w.Listen), "write the same tls for both, or let one listen elsewhere")
 		}
 		if v.PublicURL != "" && w.PublicURL != "" && v.Path() == w.Path() {
