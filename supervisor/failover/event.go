@@ -170,3 +170,13 @@ type Effects struct {
 	// Moved is set if the phase changed; the caller writes a journal entry.
 	Moved bool
 }
+
+var commandNames = [...]string{SwitchWebhook: "switch_webhook", SwitchPolling: "switch_polling",
+	SwitchAuto: "switch_auto", Hold: "hold", Ack: "ack", TakeOver: "take_over"}
+
+func (c Command) String() string {
+	if int(c) < len(commandNames) && commandNames[c] != "" {
+		return commandNames[c]
+	}
+	return "unknown"
+}

@@ -137,7 +137,7 @@ func flags(s State) string {
 	for _, x := range []struct {
 		n    int
 		name string
-	}{{s.Relapses, "relapses"}, {s.Fails, "fails"}} {
+	}{{s.Fails, "fails"}, {s.Relapses, "relapses"}} {
 		if x.n > 0 {
 			out = append(out, fmt.Sprintf("%s=%d", x.name, x.n))
 		}

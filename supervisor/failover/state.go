@@ -77,7 +77,12 @@ func (m Mode) String() string {
 }
 
 // MarshalText writes the mode's name.
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+func (m Mode) MarshalText() ([]byte, error) {
+	if m > ModePolling {
+		return nil, fmt.Errorf("failover: no such mode: %d", uint8(m))
+	}
+	return []byte(m.String()), nil
+}
 
 // UnmarshalText reads a mode's name.
 func (m *Mode) UnmarshalText(text []byte) error {
@@ -224,4 +229,13 @@ func (s State) unpaused() State {
 func (s State) durable() State {
 	s.Busy = false
 	return s
+}
+
+// Phases lists every phase, for metrics that name them all.
+func Phases() []Phase {
+	all := make([]Phase, phases)
+	for i := range all {
+		all[i] = Phase(i)
+	}
+	return all
 }

@@ -145,6 +145,8 @@ func (p Policy) trip(s State, e Event) (State, Effects) {
 		return would(WhyHeld)
 	case s.Pin == ModeWebhook:
 		return would(WhyPinned)
+	case s.Pin == ModePolling:
+		return s, Effects{} // the next tick leaves, and that is no failover to count
 	case p.DryRun:
 		return would(WhyDryRun)
 	case e.Blind:

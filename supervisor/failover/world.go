@@ -72,7 +72,7 @@ func (p Policy) boot(s State, e Event) (State, Effects) {
 		return p.registered(s, e.At, Cause{CauseTrialAtStart, cause.Evidence}), Effects{}
 	case actKeep:
 		// What was not proven yet, or was out of our hands, is tried anew.
-		trial := s.Trial || s.Phase == Held
+		trial := s.Trial || s.Cause.Name == CauseForeign || s.Cause.Name == CauseUnauthorized
 		s.Epoch++
 		s = p.registered(s, e.At, cause)
 		s.Trial = trial
