@@ -1,0 +1,406 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"dualgram/store"
+	"dualgram/supervisor/dispatch"
+	"dualgram/supervisor/failover"
+	"dualgram/transport/botapi"
+	"dualgram/transport/polling"
+
+	"github.com/rs/zerolog"
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	// tickEvery is how often everything is judged, traffic or not.
+	tickEvery = 250 * time.Millisecond
+	// saveDeadline bounds how long a decision waits for its own commit. A disk
+	// that takes longer can't take updates in either mode.
+	saveDeadline = 2 * time.Second
+	// wallJump is how far the wall clock may move against the monotonic one until
+	// the world is read anew.
+	wallJump = 5 * time.Second
+)
+
+// Bot supervises one bot. All its decisions are taken on one goroutine, the
+// loop; calls and handovers run beside it and report back by [Bot.post].
+type Bot struct {
+	opt     BotOptions
+	host    string // of the webhook's URL
+	ledger  Ledger
+	health  func() store.Health
+	server  *listener // nil for a bot that only polls
+	chain   func(now time.Time) Reading
+	log     zerolog.Logger
+	metrics *botMetrics
+	lanes   *dispatch.Dispatcher
+
+	poller *polling.Poller
+
+	posts chan func()    // run on the loop
+	calls sync.WaitGroup // calls beside the loop
+	work  chan job       // to the worker
+
+	breaker *gobreaker.CircuitBreaker[struct{}] // guards the Bot API
+	fail    *failRate                           // of the present registration; changed under mu
+	arrived arrivals
+
+	mu   sync.Mutex // guards view, the loop's state for readers, and fail
+	view view
+
+	pollMu    sync.Mutex
+	completed chan struct{} // closed when a poll completes; nil if nobody waits
+
+	// What follows belongs to the loop.
+	state      failover.State
+	identity   identity
+	dirty      bool // the state in memory is ahead of the disk
+	stall      stall
+	info       infoWatch
+	readings   []Reading
+	polls      pollWatch
+	current    *Handover // the handover under way or just done
+	would      string    // the last thing that was decided and not done
+	lastTick   time.Time
+	skew       time.Duration // Telegram's clock minus ours
+	tookOver   bool
+	clearSince time.Time // since when no signal has been in doubt
+}
+
+// view is what others may read of a bot while the loop goes on.
+type view struct {
+	State    failover.State
+	Readings []Reading
+	Info     botapi.WebhookInfo
+	InfoAt   time.Time
+	InfoErr  error
+	Owner    failover.Owner
+	Blind    bool
+	Standby  error
+	Ticked   time.Time
+	Handover *Handover
+	Foreign  string    // the foreign webhook, redacted
+	Rival    time.Time // since when another poller has been seen; zero if none
+	Skew     time.Duration
+}
+
+func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, health func() store.Health, log zerolog.Logger, m *metrics) (*Bot, error) {
+	b := &Bot{
+		opt: o, ledger: o.Ledger, health: health, server: server, chain: chain,
+		log:     log.With().Str("bot", o.Name).Logger(),
+		metrics: m.bot(o.Name),
+		posts:   make(chan func(), 64),
+		work:    make(chan job, 16),
+		stall:   stall{window: o.Thresholds.Stall},
+		fail:    newFailRate(o.Thresholds),
+	}
+	if o.Webhook != nil {
+		u, err := url.Parse(o.Webhook.Params.URL)
+		if err != nil {
+			return nil, fmt.Errorf("supervisor: bot %s: webhook url: %w", o.Name, err)
+		}
+		b.host = u.Hostname()
+	}
+	b.breaker = newStandbyBreaker(o.Thresholds)
+	d := o.Delivery
+	d.Ledger, d.Handler = o.Ledger, o.Handler
+	d.Observe = b.delivered
+	lanes, err := dispatch.New(d)
+	if err != nil {
+		return nil, fmt.Errorf("supervisor: bot %s: %w", o.Name, err)
+	}
+	b.lanes = lanes
+	if b.poller, err = b.newPoller(); err != nil {
+		return nil, err
+	}
+	if b.identity, err = loadIdentity(o.Ledger); err != nil {
+		return nil, err
+	}
+	var s failover.State
+	if err := load(o.Ledger, keyState, &s); err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	b.state = b.opt.Policy.Restore(s, now)
+	if s.Phase != failover.Starting {
+		// Telegram may have tried while nobody listened, and now waits.
+		b.arrived.refusedAt(now)
+	}
+	b.publish(now)
+	return b, nil
+}
+
+// post hands f to the loop. It returns false if the loop has ended.
+func (b *Bot) post(ctx context.Context, f func()) bool {
+	select {
+	case b.posts <- f:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// run supervises until the context ends. The webhook stays registered.
+func (b *Bot) run(ctx context.Context) error {
+	// The worker and the calls end with this context; a handover under way is
+	// broken off at its next step and reconciled by the next start.
+	ctx, cancel := context.WithCancel(ctx)
+	worker := make(chan struct{})
+	go func() {
+		defer close(worker)
+		b.worker(ctx)
+	}()
+	ticker := time.NewTicker(tickEvery)
+	defer ticker.Stop()
+	b.tick(ctx, time.Now())
+	for ctx.Err() == nil {
+		select {
+		case f := <-b.posts:
+			f()
+		case now := <-ticker.C:
+			b.tick(ctx, now)
+		case <-ctx.Done():
+		}
+	}
+	cancel()
+	<-worker
+	b.calls.Wait()
+	if b.dirty {
+		last, done := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
+		defer done()
+		if err := b.persist(last, b.state); err != nil {
+			return fmt.Errorf("supervisor: bot %s: the last state could not be saved: %w", b.opt.Name, err)
+		}
+	}
+	return nil
+}
+
+// tick judges everything once.
+func (b *Bot) tick(ctx context.Context, now time.Time) {
+	if !b.lastTick.IsZero() {
+		mono := now.Sub(b.lastTick)
+		wall := now.Round(0).Sub(b.lastTick.Round(0))
+		if d := wall - mono; d > wallJump || d < -wallJump {
+			b.log.Warn().Dur("jump", d).Msg("the wall clock jumped: reading the world anew")
+			b.info.soon = true
+		}
+	}
+	b.lastTick = now
+	b.askInfo(ctx, now)
+	b.askStandby(ctx, now)
+	b.detect(now)
+	b.watchPoll(now)
+	if b.state.Phase == failover.Webhook {
+		b.judgeTrial(ctx, now)
+		for _, r := range b.readings {
+			if r.Level == Tripped && r.Moves {
+				b.trip(ctx, now, r)
+				break
+			}
+		}
+	}
+	b.firstUpdates(ctx)
+	ready, why := b.ready()
+	b.apply(ctx, failover.Event{Kind: failover.Tick, At: now, Ready: ready, NotReady: why, Drained: b.drained()})
+	if b.dirty {
+		if err := b.persist(ctx, b.state); err == nil {
+			b.dirty = false
+		}
+	}
+	b.publish(now)
+}
+
+func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
+	b.apply(ctx, failover.Event{
+		Kind: failover.Trip, At: now, Epoch: b.state.Epoch,
+		Cause:        failover.Cause{Name: r.Signal, Evidence: r.Evidence},
+		Excused:      r.Excused,
+		StoreFailing: !b.health().OK,
+		Blind:        b.blind(),
+	}, r.Since)
+}
+
+// apply steps the state and does what comes of it. onset is when what caused the
+// event began, if that is known.
+func (b *Bot) apply(ctx context.Context, e failover.Event, onset ...time.Time) error {
+	n, f := b.opt.Policy.Step(b.state, e)
+	if f.Would != failover.NoJob {
+		b.noteWould(ctx, e.At, f)
+	} else if e.Kind == failover.Tick && b.state.Phase != n.Phase {
+		b.would = ""
+	}
+	if f.Automatic && !b.asked(ctx, n, f) {
+		return nil
+	}
+	var moved *Event
+	if f.Moved {
+		moved = &Event{At: e.At, Bot: b.opt.Name, Kind: EventPhase, Epoch: n.Epoch,
+			From: b.state.Phase.String(), To: n.Phase.String(), Cause: n.Cause.Name, Evidence: n.Cause.Evidence}
+	}
+	if f.Persist {
+		err := b.persist(ctx, n, moved)
+		switch {
+		case err == nil:
+			b.dirty = false
+		case result(e.Kind):
+			// What has happened can't be undone by a full disk.
+			b.dirty = true
+		default:
+			// Nothing is begun that a restart would not know of. Whatever called
+			// for it calls again.
+			b.log.Warn().Err(err).Str("phase", n.Phase.String()).Msg("a decision could not be saved and waits")
+			return err
+		}
+	}
+	b.enter(ctx, e, n, f, moved, onset)
+	return nil
+}
+
+// result tells which events report what has already happened.
+func result(k failover.Kind) bool {
+	switch k {
+	case failover.Polled, failover.PollFailed, failover.SetAcked, failover.SetFailed, failover.SetUnknown,
+		failover.Refused, failover.PollerLost, failover.Proven:
+		return true
+	}
+	return false
+}
+
+// enter makes n the state and starts what it calls for.
+func (b *Bot) enter(ctx context.Context, e failover.Event, n failover.State, f failover.Effects, moved *Event, onset []time.Time) {
+	old := b.state
+	b.state = n
+	if moved != nil {
+		b.emit(*moved)
+		b.metrics.phase(n)
+	}
+	switch {
+	case n.Registered != old.Registered && n.Phase == failover.Webhook:
+		b.registered(n)
+	case e.Kind == failover.Proven && old.Trial && !n.Trial:
+		b.record(ctx, Event{At: e.At, Bot: b.opt.Name, Kind: EventTrial, Epoch: n.Epoch,
+			Count: b.arrived.count(), Seconds: e.At.Sub(n.Registered).Seconds()})
+	}
+	if n.Phase == failover.Held && old.Phase != failover.Held {
+		b.record(ctx, Event{At: e.At, Bot: b.opt.Name, Kind: EventForeign, Epoch: n.Epoch, Cause: n.Cause.Name, Evidence: n.Cause.Evidence})
+	}
+	switch {
+	case f.Job != failover.NoJob:
+		if n.Epoch != old.Epoch {
+			b.begin(e, n, f, onset)
+		}
+		if b.current != nil {
+			b.current.Attempts++
+		}
+		b.order(ctx, b.job(f, n, old))
+	case !n.Polls() && old.Polls():
+		b.order(ctx, job{stop: true, epoch: n.Epoch})
+	}
+	b.finish(ctx, e, old, n)
+	if moved != nil {
+		b.info.soon = true // a new phase looks at the world anew
+	}
+	b.publish(e.At)
+}
+
+// job is the order for what a step asked for. Only a start that finds everything
+// as a clean end left it may go on from a stored offset; after a change of mode or
+// any doubt the first poll goes from the head.
+func (b *Bot) job(f failover.Effects, n, old failover.State) job {
+	j := job{kind: f.Job, epoch: n.Epoch, del: f.Delete}
+	if old.Phase == failover.Starting && old.Resume == failover.Polling && f.Job == failover.JobToPolling && !f.Delete {
+		if offset, ok := b.ledger.PollOffset(); ok {
+			j.offset = offset
+		}
+	}
+	return j
+}
+
+// persist writes the state, and the event that led to it, in one transaction.
+func (b *Bot) persist(ctx context.Context, s failover.State, moved ...*Event) error {
+	raw, err := encode(s)
+	if err != nil {
+		return err
+	}
+	var entries []store.Entry
+	for _, e := range moved {
+		if e == nil {
+			continue
+		}
+		entry, err := e.entry()
+		if err != nil {
+			return err
+		}
+		entries = append(entries, entry)
+	}
+	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+	defer cancel()
+	return b.ledger.Save(ctx, map[string][]byte{keyState: raw}, entries...)
+}
+
+// asked puts an automatic handover before the operator's veto.
+func (b *Bot) asked(ctx context.Context, n failover.State, f failover.Effects) bool {
+	if b.opt.Veto == nil {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, vetoDeadline)
+	defer cancel()
+	h := Handover{Epoch: n.Epoch, From: b.state.Mode(), To: n.Mode(), Cause: n.Cause, Decided: time.Now()}
+	err := b.opt.Veto(ctx, h)
+	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	f.Would, f.WouldBe, f.WouldWhy = f.Job, n.Cause, "vetoed"
+	b.noteWould(ctx, time.Now(), f)
+	return false
+}
+
+// vetoDeadline is the veto hook's share of the budget.
+const vetoDeadline = 500 * time.Millisecond
+
+func (b *Bot) noteWould(ctx context.Context, at time.Time, f failover.Effects) {
+	key := f.Would.String() + "/" + f.WouldWhy + "/" + f.WouldBe.Name
+	if key == b.would {
+		return
+	}
+	b.would = key
+	b.metrics.would(f)
+	b.record(ctx, Event{At: at, Bot: b.opt.Name, Kind: EventWould, Epoch: b.state.Epoch,
+		Name: f.Would.String(), Cause: f.WouldBe.Name, Evidence: f.WouldBe.Evidence, Level: f.WouldWhy})
+}
+
+// publish lets readers see where the bot stands.
+func (b *Bot) publish(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.view.State = b.state
+	b.view.Readings = append(b.view.Readings[:0:0], b.readings...)
+	b.view.Info, b.view.InfoAt, b.view.InfoErr, b.view.Owner = b.info.last, b.info.lastAt, b.info.lastErr, b.info.owner
+	b.view.Standby = b.info.standbyErr
+	b.view.Blind = b.blind()
+	b.view.Ticked = now
+	b.view.Skew = b.skew
+	b.view.Foreign = ""
+	if b.info.owner == failover.Foreign {
+		b.view.Foreign = botapi.RedactURL(b.info.last.URL)
+	}
+	if b.current != nil {
+		h := *b.current
+		h.Steps = append([]Step(nil), h.Steps...)
+		b.view.Handover = &h
+	}
+}
+
+// snapshot is the latest published view.
+func (b *Bot) snapshot() view {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.view
+}

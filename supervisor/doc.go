@@ -1,0 +1,40 @@
+// Package supervisor takes in the updates of Telegram bots by webhook, falls
+// over to getUpdates within seconds when the webhook breaks, and comes back by
+// itself once the webhook has proven itself.
+//
+// What it guarantees:
+//
+//   - G1, no loss. What Telegram holds for the bot is committed to disk before it
+//     is acknowledged, by either transport, and stays until the bot has taken it.
+//   - G2, no doubles. There is one accepted record per bot, series of update_ids
+//     and update_id, across transports, restarts and handovers. The bot gets each
+//     at least once; only a record that was in flight when either process died may
+//     repeat, at most one per lane and death.
+//   - G3, order. Updates of one lane reach the bot one after another by update_id.
+//     Lanes cover each of Telegram's own ordering queues. A failing update holds
+//     up its own lane only.
+//   - G4, ten seconds. From the onset of a fault, or from the first update it
+//     strands, to the first update taken by the other transport, whenever the Bot
+//     API answers within 500 ms and loses at most one call.
+//   - G5, evidence. Only authenticated evidence about the path moves the mode.
+//     Strangers, content, load, the disk, the bot behind us and the clock don't.
+//   - G6, no fights. A foreign webhook or poller is named and alarmed, never
+//     overpowered.
+//   - G7, explained. Each change of mode is journaled with cause, evidence, the
+//     timing of every step, and its epoch.
+//   - G8, leased faults. Nothing in this package injects faults; the seams that
+//     do are handed in, and nothing about them is persisted.
+//   - G9, secrets. Token and secret never leave their place; message text is
+//     never logged.
+//
+// The overlap of the transports is made safe instead of being forbidden: a set of
+// update_ids decides what is new, not their order, so both transports may deliver
+// at once while a handover is under way, and a late delivery is welcome at any
+// time.
+//
+// How it works: the transports report outcomes; once every quarter of a second,
+// traffic or not, a detector turns them, and what getWebhookInfo says, into
+// readings of its signals; package failover decides; a single worker per bot
+// carries out the handover. The state is persisted before anything is done about
+// it, and a start reconciles what was meant with what Telegram has.
+package supervisor

@@ -1,0 +1,173 @@
+package supervisor
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"dualgram/store"
+	"dualgram/supervisor/failover"
+
+	"github.com/rs/zerolog"
+)
+
+// The kinds of [Event].
+const (
+	// EventPhase: the bot moved from one phase to another, or began a new epoch.
+	EventPhase = "phase"
+	// EventStep: one step of a handover is done, or failed.
+	EventStep = "step"
+	// EventFirstUpdate: the first new update since a handover, with its source.
+	EventFirstUpdate = "first_update"
+	// EventSignal: a signal changed its level.
+	EventSignal = "signal"
+	// EventTrial: the webhook passed its trial.
+	EventTrial = "trial_passed"
+	// EventWould: a handover was decided and, for the reason given, not done.
+	EventWould = "would"
+	// EventOperator: an operator's command was taken.
+	EventOperator = "operator"
+	// EventForeign: somebody else consumes this bot's updates, or stopped to.
+	EventForeign = "foreign"
+	// EventLoss: update_ids that Telegram no longer has and that never came.
+	EventLoss = "loss"
+	// EventHandover: a handover is complete, with the timing of all its steps.
+	EventHandover = "handover"
+)
+
+// Event is one line of a bot's story. It holds neither token nor message text.
+type Event struct {
+	At       time.Time `json:"at"`
+	Bot      string    `json:"bot"`
+	Kind     string    `json:"kind"`
+	Epoch    uint64    `json:"epoch"`
+	From     string    `json:"from,omitempty"`
+	To       string    `json:"to,omitempty"`
+	Cause    string    `json:"cause,omitempty"`
+	Evidence string    `json:"evidence,omitempty"`
+	Name     string    `json:"name,omitempty"`  // of a step or signal
+	Level    string    `json:"level,omitempty"` // of a signal
+	Source   string    `json:"source,omitempty"`
+	Count    int       `json:"count,omitempty"`
+	Seconds  float64   `json:"seconds,omitempty"` // a duration, by Kind
+	Error    string    `json:"error,omitempty"`
+	Handover *Handover `json:"handover,omitempty"`
+}
+
+// Handover is the record of one change of mode.
+type Handover struct {
+	Epoch    uint64         `json:"epoch"`
+	From     failover.Mode  `json:"from"`
+	To       failover.Mode  `json:"to"`
+	Cause    failover.Cause `json:"cause"`
+	Onset    time.Time      `json:"onset"`   // when the signal that caused it began
+	Decided  time.Time      `json:"decided"` // when the decision was persisted
+	Done     time.Time      `json:"done"`    // when the new transport answered
+	First    time.Time      `json:"first_update,omitzero"`
+	Attempts int            `json:"attempts"`
+	Steps    []Step         `json:"steps"`
+}
+
+// Step is one named step of a handover.
+type Step struct {
+	Name    string    `json:"name"`
+	At      time.Time `json:"at"`
+	Seconds float64   `json:"seconds,omitempty"`
+	Error   string    `json:"error,omitempty"`
+}
+
+// durable tells which events are journaled: what an operator asks about later.
+func (e Event) durable() bool {
+	switch e.Kind {
+	case EventStep, EventSignal:
+		return false
+	}
+	return true
+}
+
+func (e Event) entry() (store.Entry, error) {
+	raw, err := json.Marshal(e)
+	return store.Entry{At: e.At, Kind: e.Kind, Data: raw}, err
+}
+
+// emit logs the event, shows it to the observer, and counts it. The journal is
+// written by [Bot.record] or together with the state.
+func (b *Bot) emit(e Event) {
+	level := zerolog.InfoLevel
+	switch {
+	case e.Kind == EventLoss || e.Kind == EventForeign:
+		level = zerolog.ErrorLevel
+	case e.Error != "" || e.Kind == EventWould || e.Kind == EventSignal && e.Level != Clear.String():
+		level = zerolog.WarnLevel
+	case e.Kind == EventStep:
+		level = zerolog.DebugLevel
+	}
+	l := b.log.WithLevel(level).Str("event", e.Kind).Uint64("epoch", e.Epoch)
+	str := func(key, v string) {
+		if v != "" {
+			l.Str(key, v)
+		}
+	}
+	str("from", e.From)
+	str("to", e.To)
+	str("cause", e.Cause)
+	str("evidence", e.Evidence)
+	str("name", e.Name)
+	str("state", e.Level)
+	str("source", e.Source)
+	str("error", e.Error)
+	if e.Seconds != 0 {
+		l.Float64("seconds", e.Seconds)
+	}
+	if e.Count != 0 {
+		l.Int("count", e.Count)
+	}
+	l.Msg(eventMessage(e))
+	if b.opt.Observe != nil {
+		b.opt.Observe(e)
+	}
+}
+
+func eventMessage(e Event) string {
+	switch e.Kind {
+	case EventPhase:
+		return "phase changed"
+	case EventStep:
+		return "handover step"
+	case EventFirstUpdate:
+		return "first update since the handover"
+	case EventSignal:
+		return "signal changed"
+	case EventTrial:
+		return "the webhook is proven"
+	case EventWould:
+		return "a handover was decided but not done"
+	case EventOperator:
+		return "operator's command"
+	case EventForeign:
+		return "somebody else consumes this bot's updates"
+	case EventLoss:
+		return "updates are lost"
+	case EventHandover:
+		return "handover complete"
+	}
+	return e.Kind
+}
+
+// record emits the event and writes it to the journal. A journal that can't be
+// written is the store signal's business; the log has the line.
+func (b *Bot) record(ctx context.Context, e Event) {
+	b.emit(e)
+	if !e.durable() {
+		return
+	}
+	entry, err := e.entry()
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+		defer cancel()
+		err = b.ledger.Save(ctx, nil, entry)
+	}
+	if err != nil {
+		b.log.Warn().Err(err).Str("event", e.Kind).Msg("the journal could not be written")
+	}
+}

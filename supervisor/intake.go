@@ -1,0 +1,59 @@
+package supervisor
+
+import (
+	"context"
+	"time"
+
+	"dualgram/supervisor/dispatch"
+	"dualgram/supervisor/failover"
+	"dualgram/transport"
+)
+
+// Accept implements [transport.Sink] for both of the bot's transports: what the
+// ledger has committed is counted, and nothing else is in the way.
+func (b *Bot) Accept(ctx context.Context, batch transport.Batch) (transport.Receipt, error) {
+	r, err := b.ledger.Accept(ctx, batch)
+	if err != nil {
+		return r, err
+	}
+	now := time.Now()
+	b.metrics.accepted(batch.Source, r, now)
+	if len(r.Items) > r.Count(transport.StatusDuplicate) {
+		b.arrived.took(batch.Source, now)
+	}
+	return r, nil
+}
+
+// delivered takes in what became of one delivery to the bot. It says nothing
+// about the path to Telegram, so it moves nothing.
+func (b *Bot) delivered(o dispatch.Outcome) {
+	b.metrics.delivered(o)
+	if o.Result == dispatch.Taken {
+		return
+	}
+	b.log.Warn().Err(o.Err).Int64("update_id", o.Ref.ID).Int("attempt", o.Attempt).Str("result", string(o.Result)).
+		Msg("the bot did not take an update")
+}
+
+// command carries out an operator's word on the loop.
+func (b *Bot) command(ctx context.Context, e failover.Event) error {
+	done := make(chan error, 1)
+	e.Kind = failover.Operator
+	if !b.post(ctx, func() {
+		e.At = time.Now()
+		err := b.apply(ctx, e)
+		if err == nil {
+			b.record(ctx, Event{At: e.At, Bot: b.opt.Name, Kind: EventOperator, Epoch: b.state.Epoch,
+				Name: e.Command.String(), Cause: e.Cause.Name, Evidence: e.Cause.Evidence, Seconds: e.For.Seconds()})
+		}
+		done <- err
+	}) {
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

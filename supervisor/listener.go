@@ -1,0 +1,122 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"dualgram/transport/webhook"
+
+	"github.com/rs/zerolog"
+)
+
+// reopenEvery is the pause between two attempts to get a lost listener back.
+const reopenEvery = time.Second
+
+// listener keeps one address served: a server that loses its socket is replaced
+// by a new one with the same routes.
+type listener struct {
+	opt     ListenerOptions
+	log     zerolog.Logger
+	observe func(webhook.ConnEvent)
+	stray   func(webhook.Outcome)
+
+	mu      sync.Mutex
+	server  *webhook.Server
+	routes  []webhook.Route
+	serving bool
+}
+
+// open takes the address, so that a port in use is known before any webhook is
+// registered for it.
+func (l *listener) open(ctx context.Context) error {
+	listen := l.opt.Listen
+	o := webhook.Options{
+		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
+		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler,
+		Observe: l.stray, ObserveConn: l.observe,
+	}
+	if listen != nil {
+		ln, err := listen(ctx, l.opt.Address)
+		if err != nil {
+			return fmt.Errorf("supervisor: listen on %s: %w", l.opt.Address, err)
+		}
+		o.Listener = ln
+	}
+	s, err := webhook.New(o)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.routes {
+		if err := s.Handle(r); err != nil {
+			return errors.Join(err, s.Close())
+		}
+	}
+	l.server = s
+	return nil
+}
+
+// handle adds a bot's route.
+func (l *listener) handle(r webhook.Route) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.server.Handle(r); err != nil {
+		return err
+	}
+	l.routes = append(l.routes, r)
+	return nil
+}
+
+// run serves until the context ends, and gets a lost listener back.
+func (l *listener) run(ctx context.Context) {
+	for {
+		l.setServing(true)
+		err := l.current().Run(ctx)
+		l.setServing(false)
+		if ctx.Err() != nil {
+			return
+		}
+		l.log.Error().Err(err).Str("listen", l.opt.Address).Msg("the listener is lost and will be reopened")
+		for {
+			select {
+			case <-time.After(reopenEvery):
+			case <-ctx.Done():
+				return
+			}
+			if err = l.open(ctx); err == nil {
+				break
+			}
+			l.log.Error().Err(err).Str("listen", l.opt.Address).Msg("the listener can't be reopened yet")
+		}
+	}
+}
+
+func (l *listener) current() *webhook.Server {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.server
+}
+
+func (l *listener) setServing(v bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serving = v
+}
+
+// Serving tells whether connections are accepted.
+func (l *listener) Serving() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.serving
+}
+
+func (l *listener) Arrivals(bot string) webhook.Arrivals   { return l.current().Arrivals(bot) }
+func (l *listener) InFlight(bot string) []webhook.InFlight { return l.current().InFlight(bot) }
+
+// addr is the address in use, which tells the port where 0 was asked for.
+func (l *listener) addr() net.Addr { return l.current().Addr() }

@@ -1,0 +1,131 @@
+package supervisor
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"time"
+
+	"dualgram/store"
+	"dualgram/supervisor/dispatch"
+	"dualgram/supervisor/failover"
+	"dualgram/transport"
+	"dualgram/transport/botapi"
+	"dualgram/transport/delivery"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+)
+
+// API is what the supervisor needs of the Bot API; *botapi.Client is one.
+type API interface {
+	GetUpdates(ctx context.Context, p botapi.GetUpdates) (botapi.Page, error)
+	SetWebhook(ctx context.Context, p botapi.SetWebhook) (botapi.Result, error)
+	DeleteWebhook(ctx context.Context, dropPending bool) (botapi.Result, error)
+	GetWebhookInfo(ctx context.Context) (botapi.WebhookInfo, error)
+	ResetPool(p botapi.Pool)
+}
+
+// Ledger is what the supervisor needs of the store; *store.Ledger is one.
+type Ledger interface {
+	transport.Sink
+	dispatch.Ledger
+	Load(key string) ([]byte, error)
+	Save(ctx context.Context, values map[string][]byte, entries ...store.Entry) error
+	Journal(after uint64, limit int) ([]store.Entry, error)
+	PollOffset() (next int64, ok bool)
+	Tick(ctx context.Context, serverDate time.Time) error
+	SettleHoles(ctx context.Context, before time.Time) (store.Settled, error)
+	Stats() store.Stats
+}
+
+// Options is what a [Supervisor] runs with.
+type Options struct {
+	Bots      []BotOptions
+	Listeners []ListenerOptions
+	// Health reports the store's commits; (*store.Store).Health is one.
+	Health func() store.Health
+	// Registry takes the metrics; nil means none are kept.
+	Registry prometheus.Registerer
+	Logger   zerolog.Logger
+	// ShutdownTimeout bounds the drain of the lanes at the end; default 15 s.
+	ShutdownTimeout time.Duration
+}
+
+// ListenerOptions describes one address that webhooks are received on. Bots may
+// share it, told apart by path.
+type ListenerOptions struct {
+	// Address is host:port; it is the name by which bots refer to the listener.
+	Address string
+	// TLS is nil behind a proxy that terminates it.
+	TLS *tls.Config
+	// Listen opens the socket; nil means net.Listen("tcp", Address).
+	Listen func(ctx context.Context, address string) (net.Listener, error)
+	// WrapListener and WrapHandler are seams for faults; nil means none.
+	WrapListener func(net.Listener) net.Listener
+	WrapHandler  func(http.Handler) http.Handler
+	// MaxConns bounds the open connections; 0 derives it from the process's limit.
+	MaxConns int
+}
+
+// WebhookOptions describes a bot's webhook.
+type WebhookOptions struct {
+	// Listener is the Address of one of the supervisor's listeners.
+	Listener string
+	// Params is the full set of parameters of setWebhook. What is omitted is
+	// reset by Telegram, so all that matters stands here.
+	Params botapi.SetWebhook
+	// Networks that may deliver; empty means any. TrustedProxies may speak for
+	// others by X-Forwarded-For.
+	Networks       []netip.Prefix
+	TrustedProxies []netip.Prefix
+}
+
+// BotOptions describes one bot.
+type BotOptions struct {
+	Name   string
+	BotID  int64 // Telegram's number of the bot
+	API    API
+	Ledger Ledger
+	// Webhook is nil for a bot that only polls.
+	Webhook        *WebhookOptions
+	AllowedUpdates []string
+	Handler        delivery.Handler
+	Delivery       dispatch.Options // Ledger, Handler and Observe are set here
+	Policy         failover.Policy
+	Thresholds     Thresholds
+	// TakeOver replaces a foreign webhook found at the start.
+	TakeOver bool
+	// Veto is asked before each automatic handover, at most 500 ms; an error
+	// forbids it, a time-out doesn't. Notify is told of each complete handover.
+	Veto   func(ctx context.Context, h Handover) error
+	Notify func(ctx context.Context, h Handover)
+	// Hook is called at the named steps of a handover.
+	Hook transport.Hook
+	// Observe sees each event as it happens. It must not block.
+	Observe func(Event)
+}
+
+func (o *BotOptions) validate() error {
+	switch {
+	case o.Name == "":
+		return errors.New("supervisor: a bot needs a name")
+	case o.API == nil || o.Ledger == nil || o.Handler == nil:
+		return fmt.Errorf("supervisor: bot %s needs an API, a Ledger and a Handler", o.Name)
+	}
+	if o.Webhook != nil {
+		u, err := url.Parse(o.Webhook.Params.URL)
+		if err != nil || u.Host == "" {
+			return fmt.Errorf("supervisor: bot %s: the webhook's URL has no host", o.Name)
+		}
+	}
+	o.Policy.PollingOnly = o.Webhook == nil
+	o.Policy = o.Policy.WithDefaults()
+	o.Thresholds = o.Thresholds.WithDefaults()
+	return o.Policy.Validate()
+}

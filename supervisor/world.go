@@ -1,0 +1,266 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"dualgram/supervisor/failover"
+	"dualgram/transport/botapi"
+
+	"github.com/sony/gobreaker/v2"
+)
+
+const (
+	// infoHeld is the pause between two getWebhookInfo calls while somebody else
+	// owns the bot, or the token is refused: nothing can be done in a hurry.
+	infoHeld = 5 * time.Second
+	// standbyDeadline must exceed the 3 s by which Telegram delays the second
+	// conflict within 3 s (Client.cpp:16238-16251).
+	standbyDeadline = 5 * time.Second
+	// settleAfter is how long nothing may have been pending until an open hole
+	// can't be filled any more.
+	settleAfter = 60 * time.Second
+	// ledgerTickEvery is how often the ledger learns Telegram's time.
+	ledgerTickEvery = time.Minute
+	// skewNoise is what the Date header's resolution and the call's way may make
+	// of two equal clocks.
+	skewNoise = 2500 * time.Millisecond
+)
+
+// infoWatch is the loop's memory of what Telegram says.
+type infoWatch struct {
+	flying bool
+	soon   bool      // don't wait for the interval
+	sent   time.Time // when the last call was sent
+	until  time.Time // a 429 forbids calls until then
+
+	last    botapi.WebhookInfo
+	lastAt  time.Time // when the call that brought it was sent
+	lastErr error
+	owner   failover.Owner
+	quiet   time.Time // since when nothing has been pending
+
+	standbyFlying bool
+	standbySent   time.Time
+	standbyErr    error
+	ledgerTick    time.Time
+}
+
+// newStandbyBreaker guards the Bot API, outside of the client's own retries.
+// Open means that polling could not take over either.
+func newStandbyBreaker(t Thresholds) *gobreaker.CircuitBreaker[struct{}] {
+	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name:    SignalStandby,
+		Timeout: t.InfoInterval,
+		ReadyToTrip: func(c gobreaker.Counts) bool {
+			return c.ConsecutiveFailures >= 3
+		},
+		IsSuccessful: func(err error) bool {
+			switch botapi.KindOf(err) {
+			case "":
+				return err == nil
+			case botapi.KindRateLimited, botapi.KindConflict, botapi.KindUnauthorized, botapi.KindBadRequest:
+				return true // it answers
+			}
+			return false
+		},
+		IsExcluded: func(err error) bool { return errors.Is(err, context.Canceled) },
+	})
+}
+
+// blind tells that the Bot API does not answer. The breaker moves lazily, when
+// it is looked at.
+func (b *Bot) blind() bool { return b.breaker.State() != gobreaker.StateClosed }
+
+// infoInterval is the present pause between two calls.
+func (b *Bot) infoInterval() time.Duration {
+	switch b.state.Phase {
+	case failover.Held:
+		return infoHeld
+	case failover.Starting:
+		return b.opt.Thresholds.InfoSuspect
+	}
+	for _, r := range b.readings {
+		if r.Level != Clear && r.Signal != SignalStore && r.Signal != SignalStandby {
+			return b.opt.Thresholds.InfoSuspect
+		}
+	}
+	return b.opt.Thresholds.InfoInterval
+}
+
+// askInfo calls getWebhookInfo if it is due. One call is under way at a time.
+func (b *Bot) askInfo(ctx context.Context, now time.Time) {
+	w := &b.info
+	if w.flying || now.Before(w.until) || !w.soon && now.Sub(w.sent) < b.infoInterval() {
+		return
+	}
+	w.flying, w.soon, w.sent = true, false, now
+	epoch, deadline := b.state.Epoch, b.opt.Thresholds.InfoDeadline
+	b.calls.Go(func() {
+		var info botapi.WebhookInfo
+		_, err := b.breaker.Execute(func() (struct{}, error) {
+			c, cancel := context.WithTimeout(ctx, deadline)
+			defer cancel()
+			var err error
+			info, err = b.opt.API.GetWebhookInfo(c)
+			return struct{}{}, err
+		})
+		b.post(ctx, func() { b.gotInfo(ctx, now, epoch, info, err) })
+	})
+}
+
+// gotInfo takes in the answer of a call sent at the given time and epoch.
+func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info botapi.WebhookInfo, err error) {
+	now := time.Now()
+	w := &b.info
+	w.flying, w.lastErr = false, err
+	if err != nil {
+		b.infoFailed(ctx, now, epoch, err)
+		return
+	}
+	w.last, w.lastAt = info, sent
+	b.metrics.info(info, now)
+	if !info.Date.IsZero() {
+		b.skew = info.Date.Sub(now)
+		if b.skew.Abs() < skewNoise {
+			b.skew = 0
+		}
+	}
+	switch {
+	case info.PendingUpdateCount > 0:
+		w.quiet = time.Time{}
+	case w.quiet.IsZero():
+		w.quiet = sent
+	}
+	w.owner = b.owner(info)
+	current := epoch == b.state.Epoch
+	if current && b.state.Phase == failover.Webhook && !sent.Before(b.state.Registered) {
+		arrived, busy := b.arrivals()
+		b.stall.sampled(sample{Sent: sent, Got: now, Pending: info.PendingUpdateCount}, arrived, busy)
+	}
+	if current && b.state.Phase == failover.Polling {
+		b.polls.sampled(sent, info.PendingUpdateCount, b.poller.Progress())
+	}
+	b.apply(ctx, failover.Event{
+		Kind: failover.World, At: now, Epoch: epoch, URL: w.owner, SentAt: sent,
+		PollerDown: b.polls.down,
+		Cause:      failover.Cause{Evidence: b.describe(info, w.owner)},
+	})
+	if b.opt.TakeOver && !b.tookOver && b.state.Phase == failover.Held && b.state.Cause.Name == failover.CauseForeign {
+		b.tookOver = true
+		b.apply(ctx, failover.Event{Kind: failover.Operator, At: now, Command: failover.TakeOver,
+			Cause: failover.Cause{Name: failover.CauseOperator, Evidence: "take-over at the start of " + b.describe(info, w.owner)}})
+	}
+	b.tellLedger(ctx, now, info)
+}
+
+func (b *Bot) infoFailed(ctx context.Context, now time.Time, epoch uint64, err error) {
+	var e *botapi.Error
+	if errors.As(err, &e) {
+		switch e.Kind {
+		case botapi.KindRateLimited:
+			b.info.until = now.Add(e.RetryAfter)
+			b.log.Warn().Dur("retry_after", e.RetryAfter).Msg("getWebhookInfo is rate limited: what only Telegram can see goes unseen until then")
+		case botapi.KindUnauthorized:
+			if !b.state.Busy && b.state.Phase != failover.Held {
+				b.apply(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: b.state.Epoch,
+					Cause: failover.Cause{Name: failover.CauseUnauthorized, Evidence: e.Error()}})
+			}
+			return
+		}
+	}
+	if b.state.Phase == failover.Starting {
+		b.apply(ctx, failover.Event{Kind: failover.World, At: now, Epoch: epoch, URL: failover.Unreachable})
+	}
+}
+
+// owner says whose webhook the answer shows.
+func (b *Bot) owner(info botapi.WebhookInfo) failover.Owner {
+	if b.opt.Webhook == nil {
+		return b.identity.owner(info, botapi.SetWebhook{})
+	}
+	return b.identity.owner(info, b.opt.Webhook.Params)
+}
+
+// describe names a webhook without giving away what is in its path.
+func (b *Bot) describe(info botapi.WebhookInfo, o failover.Owner) string {
+	switch o {
+	case failover.Nobody:
+		return "no webhook is set"
+	case failover.Foreign:
+		return fmt.Sprintf("%s with %d pending", botapi.RedactURL(info.URL), info.PendingUpdateCount)
+	}
+	return "our webhook is set"
+}
+
+// tellLedger gives the ledger Telegram's clock, and settles holes that nothing
+// pending can fill any more.
+func (b *Bot) tellLedger(ctx context.Context, now time.Time, info botapi.WebhookInfo) {
+	w := &b.info
+	tick := !info.Date.IsZero() && now.Sub(w.ledgerTick) >= ledgerTickEvery
+	settle := !w.quiet.IsZero() && now.Sub(w.quiet) >= settleAfter && b.ledger.Stats().OpenHoles > 0
+	if !tick && !settle {
+		return
+	}
+	if tick {
+		w.ledgerTick = now
+	}
+	before := w.quiet
+	b.calls.Go(func() {
+		c, cancel := context.WithTimeout(ctx, saveDeadline)
+		defer cancel()
+		if tick {
+			if err := b.ledger.Tick(c, info.Date); err != nil && c.Err() == nil {
+				b.log.Warn().Err(err).Msg("the ledger's upkeep failed and will be tried again")
+			}
+		}
+		if !settle {
+			return
+		}
+		if got, err := b.ledger.SettleHoles(c, before); err == nil {
+			b.post(ctx, func() { b.lost(ctx, got.Lost, got.ExpiredSuspected) })
+		}
+	})
+}
+
+// lost reports update_ids that never came and that Telegram no longer has.
+func (b *Bot) lost(ctx context.Context, lost, expired int) {
+	b.metrics.lost(lost, expired)
+	if lost+expired == 0 {
+		return
+	}
+	b.record(ctx, Event{At: time.Now(), Bot: b.opt.Name, Kind: EventLoss, Epoch: b.state.Epoch, Count: lost + expired,
+		Evidence: fmt.Sprintf("%d lost, %d probably expired before they could be taken", lost, expired)})
+}
+
+// askStandby checks now and then, in webhook mode, that a poll would be answered.
+// The answer wanted is a refusal because the webhook is active, which confirms
+// nothing.
+func (b *Bot) askStandby(ctx context.Context, now time.Time) {
+	w := &b.info
+	if b.state.Phase != failover.Webhook || w.standbyFlying || now.Sub(w.standbySent) < b.opt.Thresholds.StandbyInterval {
+		return
+	}
+	if w.standbySent.IsZero() || b.state.Registered.After(w.standbySent) {
+		// The first check waits for its interval; a registration is busy enough.
+		w.standbySent = now
+		return
+	}
+	w.standbyFlying, w.standbySent = true, now
+	b.calls.Go(func() {
+		_, err := b.breaker.Execute(func() (struct{}, error) {
+			c, cancel := context.WithTimeout(ctx, standbyDeadline)
+			defer cancel()
+			return struct{}{}, b.poller.Standby(c)
+		})
+		b.post(ctx, func() {
+			b.info.standbyFlying = false
+			if !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, gobreaker.ErrTooManyRequests) {
+				b.info.standbyErr = err
+			}
+			b.metrics.standby(err == nil)
+		})
+	})
+}
