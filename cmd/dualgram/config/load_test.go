@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -240,11 +241,11 @@ func FuzzLoad(f *testing.F) {
 	}
 	f.Add([]byte("a: &a [*a, *a]\nbots: *a"), "DUALGRAM_BOTS_A_TOKEN=")
 	f.Fuzz(func(t *testing.T, data []byte, env string) {
-		path := filepath.Join(t.TempDir(), "f.yaml")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
+		vars := []string{env, "T=" + sampleToken}
+		read := func(data []byte) (*Config, error) {
+			return load("f.yaml", vars, func(string) ([]byte, fs.FileMode, error) { return data, 0o600, nil })
 		}
-		cfg, err := Load(path, []string{env, "T=" + sampleToken})
+		cfg, err := read(data)
 		if cfg == nil {
 			t.Fatal("no configuration")
 		}
@@ -259,10 +260,7 @@ func FuzzLoad(f *testing.F) {
 		if strings.Contains(string(out), sampleToken) {
 			t.Fatal("prints a token")
 		}
-		if err := os.WriteFile(path, out, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		back, err := Load(path, []string{env, "T=" + sampleToken})
+		back, err := read(out)
 		if err != nil {
 			t.Fatalf("the print-out is refused: %v\n%s", err, out)
 		}
