@@ -20,7 +20,14 @@ type fuzzed struct {
 	del   bool
 	seen  []Event // what was sent before, to be injected once more
 	asked Event   // a getWebhookInfo call that is under way
-	trail []string
+	trail []passed
+}
+
+// passed is a step of the past; an event of no known kind is a restart.
+type passed struct {
+	before, after State
+	event         Event
+	effects       Effects
 }
 
 // FuzzStep plays random histories and checks I1 to I7 after every step, and at
@@ -36,17 +43,31 @@ func FuzzStep(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) == 0 || len(data) > 2000 {
-			return
+		if len(data) > 0 && len(data) <= 2000 {
+			history(t, data)
 		}
-		w := &fuzzed{t: t, at: t0, url: Owner(data[0] >> 4 % uint8(Unreachable))}
-		w.p = Policy{DryRun: data[0]&7 == 1, PollingOnly: data[0]&7 == 2, Seed: uint64(data[0])}.WithDefaults()
-		w.s = w.p.Restore(State{}, w.at)
-		for i := 1; i+1 < len(data); i += 2 {
-			w.play(data[i], data[i+1])
-		}
-		w.heal()
 	})
+}
+
+// TestRandomHistories is FuzzStep for those who don't fuzz.
+func TestRandomHistories(t *testing.T) {
+	for i := range uint64(2000) {
+		data := make([]byte, 2+mix(i)%800)
+		for j := range data {
+			data[j] = byte(mix(i<<20 + uint64(j)))
+		}
+		history(t, data)
+	}
+}
+
+func history(t *testing.T, data []byte) {
+	w := &fuzzed{t: t, at: t0, url: Owner(data[0] >> 4 % uint8(Unreachable))}
+	w.p = Policy{DryRun: data[0]&7 == 1, PollingOnly: data[0]&7 == 2, Seed: uint64(data[0])}.WithDefaults()
+	w.s = w.p.Restore(State{}, w.at)
+	for i := 1; i+1 < len(data); i += 2 {
+		w.play(data[i], data[i+1])
+	}
+	w.heal()
 }
 
 // play makes one thing happen; x varies it.
@@ -157,7 +178,7 @@ func (w *fuzzed) restart(x byte) {
 	}
 	w.s = w.p.Restore(s, w.at)
 	w.job, w.asked = NoJob, Event{}
-	w.trail = append(w.trail, fmt.Sprintf("%v restart", w.at.Sub(t0)))
+	w.trail = append(w.trail, passed{s, w.s, Event{Kind: kinds, At: w.at}, Effects{}})
 }
 
 func (w *fuzzed) step(e Event) {
@@ -170,7 +191,7 @@ func (w *fuzzed) step(e Event) {
 	e.At = w.at
 	before := w.p.expire(w.s, w.at)
 	after, f := w.p.Step(w.s, e)
-	w.trail = append(w.trail, fmt.Sprintf("%v %s (epoch %d) -> %s [%s]", w.at.Sub(t0), label(e), e.Epoch, show(w.s, after, f), flags(after)))
+	w.trail = append(w.trail, passed{w.s, after, e, f})
 	if msg := w.violated(before, after, e, f); msg != "" {
 		w.fail(msg)
 	}
@@ -185,8 +206,12 @@ func (w *fuzzed) step(e Event) {
 
 func (w *fuzzed) fail(msg string) {
 	w.t.Helper()
-	for _, line := range w.trail[max(0, len(w.trail)-25):] {
-		w.t.Log(line)
+	for _, x := range w.trail[max(0, len(w.trail)-25):] {
+		what := "restart"
+		if x.event.Kind != kinds {
+			what = fmt.Sprintf("%s (epoch %d)", label(x.event), x.event.Epoch)
+		}
+		w.t.Logf("%v %s -> %s [%s]", x.event.At.Sub(t0), what, show(x.before, x.after, x.effects), flags(x.after))
 	}
 	w.t.Fatalf("%s\npolicy %+v\nstate %+v", msg, w.p, w.s)
 }
