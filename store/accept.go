@@ -186,9 +186,9 @@ func (st *stage) follow(s *series, id, at, server int64) {
 	s.Local, s.Server = at, server
 }
 
-// serverNow is the Bot API's time in Unix nanoseconds; 0 if no Tick told it.
+// serverNow is the Bot API's time in Unix nanoseconds; 0 if it isn't known.
 func (l *Ledger) serverNow(now time.Time) int64 {
-	if l.server.IsZero() {
+	if !l.serverOK {
 		return 0
 	}
 	return l.server.Add(now.Sub(l.serverAt)).UnixNano()

@@ -160,8 +160,8 @@ var errExchanged = errors.New("the file was exchanged meanwhile")
 
 // openBolt opens a verified file for writing and brings everything that can be
 // read of it to disk.
-func openBolt(o *Options, deadline time.Time) (h *handle, err error) {
-	h = &handle{}
+func openBolt(o *Options, deadline time.Time) (_ *handle, err error) {
+	h := &handle{}
 	opts := boltOptions(remaining(deadline))
 	opts.MaxSize = o.MaxSize
 	opts.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -178,7 +178,6 @@ func openBolt(o *Options, deadline time.Time) (h *handle, err error) {
 		}
 		if err != nil {
 			_ = closeHandle(h.db, h.file)
-			h = nil
 		}
 	}()
 	if h.db, err = bolt.Open(o.Path, 0o600, opts); err != nil {

@@ -83,6 +83,7 @@ type Ledger struct {
 	// set since Open with when that was by the monotonic clock.
 	server   time.Time
 	serverAt time.Time
+	serverOK bool
 	marked   map[int64]time.Time
 }
 
