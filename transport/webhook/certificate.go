@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,8 +16,7 @@ import (
 type Certificate struct {
 	certFile, keyFile string
 
-	mu   sync.Mutex // guards the following; not held while files are read
-	pair *pair
+	pair atomic.Pointer[pair]
 }
 
 // pair is a certificate chain with its key. It doesn't change.
@@ -35,7 +34,9 @@ func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Certificate{certFile: certFile, keyFile: keyFile, pair: p}, nil
+	c := &Certificate{certFile: certFile, keyFile: keyFile}
+	c.pair.Store(p)
+	return c, nil
 }
 
 func readPair(certFile, keyFile string) (*pair, error) {
@@ -76,12 +77,6 @@ func bare(err error) error {
 	return err
 }
 
-func (c *Certificate) current() *pair {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.pair
-}
-
 // Reload reads the files again and puts what they hold into service; changed
 // is true if that is something new. A pair that doesn't parse or match is
 // refused (ErrCertificate), and so is one that is expired, not valid yet or for
@@ -93,34 +88,33 @@ func (c *Certificate) Reload(now time.Time, host string) (changed bool, err erro
 	if err != nil {
 		return false, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if bytes.Equal(fresh.certPEM, c.pair.certPEM) && bytes.Equal(fresh.keyPEM, c.pair.keyPEM) {
+	old := c.pair.Load()
+	if bytes.Equal(fresh.certPEM, old.certPEM) && bytes.Equal(fresh.keyPEM, old.keyPEM) {
 		return false, nil
 	}
-	if next := fresh.check(now, host, 0); next.Status.Fatal() && !c.pair.check(now, host, 0).Status.Fatal() {
+	if next := fresh.check(now, host, 0); next.Status.Fatal() && !old.check(now, host, 0).Status.Fatal() {
 		return false, &Error{Op: "certificate", Addr: c.certFile, Err: fmt.Errorf("%w: %s", ErrRefused, next.Detail),
 			Hint: "the one in service is good and stays; replace the files"}
 	}
-	c.pair = fresh
-	return true, nil
+	// Of two Reloads at once, one wins; the other's caller reloads again anyway.
+	return c.pair.CompareAndSwap(old, fresh), nil
 }
 
 // GetCertificate is for tls.Config.
 func (c *Certificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return &c.current().cert, nil
+	return &c.pair.Load().cert, nil
 }
 
 // Leaf returns the server's own certificate in service.
-func (c *Certificate) Leaf() *x509.Certificate { return c.current().chain[0] }
+func (c *Certificate) Leaf() *x509.Certificate { return c.pair.Load().chain[0] }
 
 // PEM returns the chain in service as it was in the file, which is what Telegram
 // wants of a self-signed certificate.
-func (c *Certificate) PEM() []byte { return bytes.Clone(c.current().certPEM) }
+func (c *Certificate) PEM() []byte { return bytes.Clone(c.pair.Load().certPEM) }
 
 // Check judges the chain in service at the time now, as Telegram would for a
 // webhook at host (a name or an IP address, without port). lead is how long before
 // its end it counts as expiring.
 func (c *Certificate) Check(now time.Time, host string, lead time.Duration) CertState {
-	return c.current().check(now, host, lead)
+	return c.pair.Load().check(now, host, lead)
 }

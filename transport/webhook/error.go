@@ -71,7 +71,10 @@ func listenError(addr string, err error) error {
 		e.Hint = "this host has no such address family; Telegram connects by IPv4"
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		e.Hint = "out of file descriptors; raise LimitNOFILE"
-	case errors.As(err, &dns), errors.As(err, &bad):
+	case errors.As(err, &bad):
+		e.Err = errors.New(bad.Err)
+		fallthrough
+	case errors.As(err, &dns):
 		e.Hint = "write the address as IP:port, for example 0.0.0.0:8443"
 	}
 	return e

@@ -76,6 +76,9 @@ func keyOf(path string) (pathKey, error) {
 	if err != nil { // a path may hold the token: not even the error is passed on
 		return pathKey{}, errors.New("path doesn't parse")
 	}
+	if u.RawPath != "" && u.EscapedPath() != u.RawPath {
+		return pathKey{}, errors.New("path is escaped in part only")
+	}
 	return pathKey{u.Path, u.RawPath}, nil
 }
 
