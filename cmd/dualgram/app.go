@@ -35,9 +35,6 @@ func run(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	root := a.root()
 	root.SetArgs(args)
-	root.SetIn(stdin)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
 	return a.exit(root.Execute())
 }
 
@@ -91,6 +88,10 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.statusCommand(), a.configCommand(), a.versionCommand())
 	root.SetHelpCommand(helpCommand())
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	// After SetOut: the completion commands keep the output they are made with.
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
 		if c.Name() == "completion" {

@@ -95,7 +95,10 @@ func (a *app) configValidate() error {
 			out.Errors = append(out.Errors, configProblem{p.Where.String(), p.Key, p.What, p.Fix})
 		}
 		if err == nil {
-			out.Hash, out.Budget = config.Hash(cfg), budgetJSON(config.BudgetSum(cfg))
+			out.Hash = config.Hash(cfg)
+			if !cfg.PollingOnly() {
+				out.Budget = budgetJSON(config.BudgetSum(cfg))
+			}
 		}
 		if err := a.printJSON(out); err != nil {
 			return err
@@ -116,7 +119,9 @@ func (a *app) configValidate() error {
 	}
 	p := a.printer(a.stdout)
 	p.printf("%s %s: %s, hash %s\n", p.paint(green, "ok:"), clean(configName(cfg)), plural(len(cfg.Bots), "bot"), config.Hash(cfg))
-	p.printf("longest failover:\n%s\n", config.BudgetSum(cfg))
+	if !cfg.PollingOnly() {
+		p.printf("longest failover:\n%s\n", config.BudgetSum(cfg))
+	}
 	if len(cfg.Warnings) > 0 {
 		return notOK()
 	}

@@ -259,6 +259,8 @@ func short(d time.Duration) string {
 	switch {
 	case d < 0:
 		return "0s" // the clocks of the two processes are one; this is rounding
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
 	case d < 10*time.Second:
 		return d.Round(100 * time.Millisecond).String()
 	case d < time.Hour:

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"syscall"
 	"time"
 
@@ -98,10 +99,19 @@ func (c *control) do(ctx context.Context, method, path string, query url.Values,
 	return nil
 }
 
+// notSocket says whether something else stands at the path: Linux refuses the
+// connection then, as it does for a socket that nobody listens on.
+func (c *control) notSocket() bool {
+	st, err := os.Stat(c.socket)
+	return err == nil && st.Mode().Type() != fs.ModeSocket
+}
+
 // unreachable says why nobody answered.
 func (c *control) unreachable(err error) error {
 	at := fmt.Sprintf("%s (control.socket, %s)", c.socket, c.origin)
 	switch {
+	case c.notSocket():
+		return couldNotRun("what stands at "+at+" is no socket", "correct control.socket", err)
 	case errors.Is(err, fs.ErrNotExist):
 		return couldNotRun("no control socket at "+at, "is dualgram running? If it runs with another configuration, name that with --config", err)
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -110,8 +120,6 @@ func (c *control) unreachable(err error) error {
 		return couldNotRun("no permission to use "+at, "run this command as the user dualgram runs as, for example with sudo -u dualgram", err)
 	case errors.Is(err, context.DeadlineExceeded):
 		return couldNotRun(fmt.Sprintf("dualgram did not answer within %s on %s", config.FormatDuration(controlTimeout), at), "it runs but hangs; look at its log, then restart it", err)
-	case errors.Is(err, syscall.ENOTSOCK), errors.Is(err, syscall.EPROTOTYPE):
-		return couldNotRun("no socket stands at "+at, "check control.socket", err)
 	}
 	// The URL in the error is made up and would only puzzle.
 	var ue *url.Error

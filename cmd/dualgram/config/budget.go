@@ -93,12 +93,11 @@ func BudgetSum(cfg *Config) Budget {
 }
 
 func (l *loader) budget() {
-	polling := true
-	for i := range l.cfg.Bots {
-		polling = polling && l.cfg.Bots[i].Webhook.Off
+	if l.cfg.PollingOnly() {
+		return
 	}
 	for _, k := range []string{"failover.budget", "failover.info_interval", "failover.hooks.veto"} {
-		if polling || l.isBad(k) {
+		if l.isBad(k) {
 			return
 		}
 	}

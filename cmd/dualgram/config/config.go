@@ -249,6 +249,16 @@ func (c *Config) Cloud() bool {
 	return err == nil && strings.EqualFold(u.Hostname(), "api.telegram.org")
 }
 
+// PollingOnly says whether no bot has a webhook, so that there is no failover.
+func (c *Config) PollingOnly() bool {
+	for i := range c.Bots {
+		if !c.Bots[i].Webhook.Off {
+			return false
+		}
+	}
+	return true
+}
+
 // Path returns the path under which the listener serves the bot: that of its
 // public URL, "/" if there is none.
 func (w *Webhook) Path() string {
