@@ -102,7 +102,7 @@ func (c *Client) call(ctx context.Context, r request) (answer, error) {
 			Transport:     k,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
-		RetryMax:     r.retry.Max + 1, // one more for the free repetition; checkRetry counts
+		RetryMax:     max(r.retry.Max, 0) + 1, // one more for the free repetition; checkRetry counts
 		CheckRetry:   k.checkRetry,
 		Backoff:      func(time.Duration, time.Duration, int, *http.Response) time.Duration { return k.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
@@ -112,7 +112,7 @@ func (c *Client) call(ctx context.Context, r request) (answer, error) {
 	case k.attempt == 0:
 		k.err = k.fail(KindCanceled, PhaseStart)
 		k.err.Err = k.redactedCause(err)
-	case k.waiting:
+	case k.waiting && ctx.Err() != nil:
 		// The context ended in the pause before a repetition.
 		last := k.err
 		k.err = k.fail(contextKind(ctx), last.Phase)

@@ -56,12 +56,15 @@ var urlAnywhere = regexp.MustCompile(`(?i)\bhttps?://[^\s"'<>]+`)
 // maxText bounds what a server can make us keep of its words.
 const maxText = 512
 
+// minSecret keeps a secret of a few letters from tearing holes into every text.
+const minSecret = 6
+
 // scrubFunc returns the function through which every text passes that ends up
 // in an error. It knows the token itself, not only its shape.
 func scrubFunc(token string, proxy *url.URL) func(string, ...string) string {
 	secrets := []string{token, url.PathEscape(token), url.QueryEscape(token)}
 	if proxy != nil && proxy.User != nil {
-		if p, ok := proxy.User.Password(); ok && p != "" {
+		if p, ok := proxy.User.Password(); ok && len(p) >= minSecret {
 			secrets = append(secrets, p, url.QueryEscape(p), proxy.User.String())
 		}
 	}
@@ -70,7 +73,7 @@ func scrubFunc(token string, proxy *url.URL) func(string, ...string) string {
 			text = strings.ReplaceAll(text, s, redactedToken)
 		}
 		for _, s := range also {
-			if s != "" {
+			if len(s) >= minSecret {
 				text = strings.ReplaceAll(text, s, "[secret]")
 			}
 		}

@@ -17,8 +17,6 @@ type page struct {
 	next int64
 	// whole: next confirms the page to its last element.
 	whole bool
-	size  int
-	date  time.Time
 	// nameless are the hashes of the elements without an id.
 	nameless map[[sha256.Size]byte]bool
 }
@@ -26,7 +24,7 @@ type page struct {
 // scanPage makes a batch of what the call with the given offset returned.
 // Elements without an id that are in held are left out: the sink has them.
 func scanPage(p botapi.Page, offset int64, at time.Time, held map[[sha256.Size]byte]bool) page {
-	out := page{size: p.Size, date: p.Date, whole: true}
+	out := page{whole: true}
 	us := make([]transport.Update, 0, len(p.Elements))
 	var prev int64
 	trusted := true

@@ -220,13 +220,15 @@ var errKicked = errors.New("polling: kicked")
 // next call go out at once. It doesn't shorten a pause that Telegram asked for,
 // nor the commit of a page. Without a Run it does nothing.
 func (p *Poller) Kick() {
-	p.mu.Lock()
-	running, cancel := p.busy && p.prog.Running, p.cancelCall
-	p.mu.Unlock()
-	if !running {
+	if !p.Progress().Running {
 		return
 	}
+	// First the connections, then the call: one that starts in between is on a
+	// new connection.
 	p.o.API.ResetPool(botapi.PoolPoll)
+	p.mu.Lock()
+	cancel := p.cancelCall
+	p.mu.Unlock()
 	if cancel != nil {
 		cancel(errKicked)
 		return
@@ -258,11 +260,6 @@ func (p *Poller) Run(ctx context.Context, s Start) error {
 		p.cancelStandby(ErrRunning)
 	}
 	p.mu.Unlock()
-	select {
-	case <-p.kick: // of an earlier Run
-	default:
-	}
-
 	r := &run{p: p, ctx: ctx, early: now, offset: s.Offset, draining: true, limit: maxLimit, first: true}
 	err := r.loop()
 

@@ -74,7 +74,7 @@ func (r *run) step() error {
 	q := botapi.GetUpdates{Offset: r.offset, Limit: r.limit, Timeout: r.timeout(), AllowedUpdates: r.p.o.AllowedUpdates}
 	e := Event{Offset: q.Offset, Timeout: q.Timeout, Limit: q.Limit}
 	got, took, kicked, err := r.call(q)
-	e.Duration, e.Date = took, got.Date
+	e.Duration, e.Date, e.Elements, e.Size = took, got.Date, len(got.Elements), got.Size
 	if err != nil {
 		if r.ctx.Err() != nil {
 			return r.ctx.Err()
@@ -96,7 +96,7 @@ func (r *run) step() error {
 		return nil
 	}
 	pg := scanPage(got, q.Offset, time.Now(), r.held)
-	e.Elements, e.Size, e.Next, e.First = len(got.Elements), pg.size, pg.batch.Page.Next, r.first
+	e.Next, e.First = pg.batch.Page.Next, r.first
 	r.emit(EventFetched, e)
 	if err := r.p.o.Hook.At(r.ctx, "page-fetched"); err != nil {
 		return err
@@ -123,6 +123,10 @@ func (r *run) call(q botapi.GetUpdates) (page botapi.Page, took time.Duration, k
 		// After timeouts in a row it may be a slow line: then the full slack.
 		deadline = r.p.o.DrainDeadline
 	}
+	select {
+	case <-r.p.kick: // it came outside a pause; this call is what it wants
+	default:
+	}
 	start := time.Now()
 	r.p.mu.Lock()
 	r.p.cancelCall = cancel
@@ -148,7 +152,12 @@ func (r *run) call(q botapi.GetUpdates) (page botapi.Page, took time.Duration, k
 
 // answered is for every page, empty or not.
 func (r *run) answered(q botapi.GetUpdates, e Event) {
-	r.errs, r.netErrs, r.timeouts = 0, 0, 0
+	r.netErrs, r.timeouts = 0, 0
+	if q.Offset > 0 || e.Elements == 0 {
+		// Not for a page from the head: if it is each confirming call that
+		// fails, such pages come in between for ever.
+		r.errs = 0
+	}
 	if q.Offset > 0 && q.Offset == r.last && !r.proven {
 		r.proven = true
 		r.emit(EventConfirmed, e)
@@ -185,6 +194,9 @@ func (r *run) commit(e Event, pg page) error {
 	now := time.Now()
 	e.Duration = now.Sub(start)
 	e.count(receipt)
+	if e.New > 0 {
+		r.errs = 0
+	}
 	r.storeErrs, r.first, r.held = 0, false, pg.nameless
 	moved := r.move(e.Offset, pg, receipt)
 	r.p.update(func(g *Progress) { g.Pages, g.LastUpdate, g.Offset = g.Pages+1, now, r.offset })
