@@ -13,7 +13,7 @@ import (
 type connRule struct {
 	hold       bool          // reads wait until the fault is over
 	swallow    bool          // writes vanish
-	holdFirst  bool          // the connection's first write waits: a stalled handshake
+	holdWrites bool          // writes wait until the fault is over
 	latency    time.Duration // each read and write is that much later
 	resetAfter int64         // > 0: reset once that many bytes were read
 
@@ -23,7 +23,7 @@ type connRule struct {
 
 // onConn reports whether the rule acts on established connections.
 func (r *connRule) onConn() bool {
-	return r.hold || r.swallow || r.holdFirst || r.latency > 0 || r.resetAfter > 0
+	return r.hold || r.swallow || r.holdWrites || r.latency > 0 || r.resetAfter > 0
 }
 
 // conn is an accepted connection. Faults are looked at on each read and write,
@@ -35,13 +35,11 @@ type conn struct {
 
 	closed    chan struct{}
 	closeOnce sync.Once
-	wrote     atomic.Bool // something was written: the handshake is under way
 	dirty     atomic.Bool // held bytes or broken: off the fast path
 
 	mu      sync.Mutex
 	marks   map[*fault]*mark
 	held    []byte // read from the network, not yet handed out
-	heldErr error
 	heldFor *fault // the latency fault that holds them
 	heldTil time.Time
 	broken  bool // a fault spoilt the stream; nothing sensible can follow
@@ -106,6 +104,7 @@ func (c *conn) find(want func(*connRule) bool) (*fault, *mark) {
 }
 
 func holds(r *connRule) bool    { return r.hold }
+func stalls(r *connRule) bool   { return r.holdWrites }
 func swallows(r *connRule) bool { return r.swallow }
 func resets(r *connRule) bool   { return r.resetAfter > 0 }
 func delays(r *connRule) bool   { return r.latency > 0 }
@@ -124,8 +123,9 @@ func (c *conn) Read(p []byte) (int, error) {
 			return n, err
 		}
 		// What arrives under a fault is the fault's: the read may have been
-		// blocked since long before it.
-		pass, rerr := c.arrived(p[:n], err)
+		// blocked since long before it. An error beside the bytes comes again
+		// with the next read.
+		pass, rerr := c.arrived(p[:n])
 		if rerr != nil {
 			return 0, rerr
 		}
@@ -160,14 +160,13 @@ func (c *conn) readHeld(p []byte) (n int, ok bool, err error) {
 	}
 	defer c.mu.Unlock()
 	if len(c.held) == 0 {
-		err, c.heldErr = c.heldErr, nil
-		return 0, err != nil, err
+		return 0, false, nil
 	}
 	n = copy(p, c.held)
 	c.held = c.held[n:]
 	if len(c.held) == 0 {
 		c.held, c.heldFor = nil, nil
-		if c.heldErr == nil && !c.broken {
+		if !c.broken {
 			c.dirty.Store(false)
 		}
 	}
@@ -176,7 +175,7 @@ func (c *conn) readHeld(p []byte) (n int, ok bool, err error) {
 
 // arrived judges bytes that were just read: pass them on, keep them for later,
 // or break the connection.
-func (c *conn) arrived(p []byte, rerr error) (pass bool, err error) {
+func (c *conn) arrived(p []byte) (pass bool, err error) {
 	if t := c.l.reg.load(); t != nil {
 		for _, f := range t.conn {
 			if n := f.b.conn.resetAfter; n > 0 {
@@ -194,7 +193,6 @@ func (c *conn) arrived(p []byte, rerr error) (pass bool, err error) {
 	}
 	c.mu.Lock()
 	c.held = append(c.held, p...)
-	c.heldErr = rerr
 	if slow != nil {
 		c.heldFor, c.heldTil = slow, time.Now().Add(slow.b.conn.latency)
 	}
@@ -225,13 +223,11 @@ func (c *conn) Write(p []byte) (int, error) {
 				}
 				return len(p), nil
 			}
-			if !c.wrote.Load() {
-				if f, _ := c.find(func(r *connRule) bool { return r.holdFirst }); f != nil {
-					if err := c.wd.wait(c.closed, f.done, time.Time{}); err != nil {
-						return 0, err
-					}
-					continue
+			if f, _ := c.find(stalls); f != nil {
+				if err := c.wd.wait(c.closed, f.done, time.Time{}); err != nil {
+					return 0, err
 				}
+				continue
 			}
 			f, _ := c.find(delays)
 			if f == nil || late {
@@ -242,9 +238,6 @@ func (c *conn) Write(p []byte) (int, error) {
 				return 0, err
 			}
 		}
-	}
-	if !c.wrote.Load() {
-		c.wrote.Store(true)
 	}
 	return c.Conn.Write(p)
 }

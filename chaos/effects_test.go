@@ -173,6 +173,20 @@ func TestFaultCertificateByTheGoodAuthority(t *testing.T) {
 	}
 }
 
+// An incomplete chain is the good leaf alone, where there is a chain to cut.
+func TestIncompleteChainKeepsTheLeaf(t *testing.T) {
+	bubble(t, "leaf", func(t *testing.T) {
+		r := newRig(t, rigOptions{})
+		r.inject(Spec{Kind: "tls.incomplete_chain"})
+		c := r.client()
+		c.tr.TLSClientConfig.InsecureSkipVerify = true
+		wantOK(t, c, "without verification")
+		if got := c.last.PeerCertificates; len(got) != 1 || !got[0].Equal(r.pair.Cert) {
+			t.Errorf("the server sent %d certificates, or another leaf", len(got))
+		}
+	})
+}
+
 // The two ways in which a certificate fault would have no effect at all.
 func TestFaultDefeatsResumptionAndKeepAlive(t *testing.T) {
 	bubble(t, "a resuming client", func(t *testing.T) {
@@ -210,6 +224,7 @@ func TestFaultDefeatsResumptionAndKeepAlive(t *testing.T) {
 		r := newRig(t, rigOptions{setup: func(r *rig) {
 			own := r.base.Clone()
 			r.base.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return own, nil }
+			r.base.GetCertificate = nil // only the hook knows the certificate
 			r.srv.TLSConfig = r.reg.TLSConfig(r.base)
 		}})
 		c := r.client()

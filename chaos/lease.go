@@ -26,16 +26,14 @@ func (l *Lease) Renew(d time.Duration) error {
 		return specErr(f.spec.Kind, "renewing for %v: must be above 0", d)
 	}
 	r.mu.Lock()
-	if !f.live() {
+	if !f.live() || !f.timer.Stop() { // or its end is about to run
 		r.mu.Unlock()
 		return ErrEnded
 	}
 	now := r.now()
 	until := min(now+d, f.born+MaxLease)
 	f.deadline.Store(int64(until))
-	if f.timer.Stop() {
-		f.timer.Reset(until - now)
-	} // else expire is about to run, sees the new deadline, and arms it again
+	f.timer.Reset(until - now)
 	r.note(EventRenewed, f)
 	r.mu.Unlock()
 	r.tell()
@@ -143,17 +141,10 @@ func (f *fault) disown(c *conn) {
 	f.mu.Unlock()
 }
 
-// expire runs when the timer fires. A renewal that came in between wins.
+// expire runs when the timer fires. It only tidies up and tells: the fault has
+// been inert since its deadline.
 func (f *fault) expire() {
-	r := f.reg
-	r.mu.Lock()
-	if left := time.Duration(f.deadline.Load()) - r.now(); left > 0 && !f.ended.Load() {
-		f.timer.Reset(left)
-		r.mu.Unlock()
-		return
-	}
-	r.mu.Unlock()
-	defer r.expiries.Done()
+	defer f.reg.expiries.Done()
 	f.end(EventExpired)
 }
 

@@ -107,6 +107,26 @@ func TestLease(t *testing.T) {
 		synctest.Wait()
 		_ = r.Close()
 	})
+	bubble(t, "Close waits for an end that is being told", func(t *testing.T) {
+		free := make(chan struct{})
+		r := New(Options{Enabled: true, OnChange: func(c Change) {
+			if c.Event == EventExpired {
+				<-free
+			}
+		}})
+		_, _ = r.Inject(Spec{Kind: "http.status", For: time.Second})
+		time.Sleep(2 * time.Second)
+		closed := make(chan struct{})
+		go func() { _ = r.Close(); close(closed) }()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close left a goroutine behind")
+		default:
+		}
+		close(free)
+		<-closed
+	})
 	bubble(t, "shorter by renewal", func(t *testing.T) {
 		r := newRegistry(t, Options{})
 		l, _ := r.Inject(Spec{Kind: "http.status", For: time.Minute})
@@ -168,7 +188,7 @@ func TestLocks(t *testing.T) {
 		}
 	})
 	bubble(t, "leashed", func(t *testing.T) {
-		r := newRig(t, rigOptions{chaos: Options{Leashed: true, Destructive: true, Exit: func(string) { panic("exit") }}})
+		r := newRig(t, rigOptions{reopen: true, chaos: Options{Leashed: true, Destructive: true, Exit: func(string) { panic("exit") }}})
 		c := r.client()
 		wantOK(t, c, "before")
 		for _, k := range Kinds() {

@@ -172,7 +172,7 @@ func (l *listener) injected(f *fault) {
 // shut closes the socket if f refuses every connection and the socket can be
 // had back.
 func (l *listener) shut(f *fault) {
-	if l.reopen == nil || f.b.conn == nil || !f.b.conn.refuse || f.spec.Share < 1 || f.spec.Count > 0 || !f.live() {
+	if l.reopen == nil || l.reg.opts.Leashed || f.b.conn == nil || !f.b.conn.refuse || f.spec.Share < 1 || f.spec.Count > 0 || !f.live() {
 		return
 	}
 	l.mu.Lock()

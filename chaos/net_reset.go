@@ -35,8 +35,9 @@ func resetAfterHandler(_ *fault, w http.ResponseWriter, r *http.Request, next ht
 	if c, _, err := http.NewResponseController(w).Hijack(); err == nil {
 		if in := accepted(c); in != nil {
 			in.abort()
+		} else {
+			reset(c)
 		}
-		reset(c)
 		return
 	}
 	panic(http.ErrAbortHandler)

@@ -163,7 +163,7 @@ func bubble(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) { synctest.Test(t, f) })
 }
 
-// reasonExpired is an x509 error target with its reason.
+// isExpired reports whether err is an x509 error that says expired.
 func isExpired(err error) bool {
 	for ; err != nil; err = unwrap(err) {
 		if e, ok := err.(x509.CertificateInvalidError); ok {

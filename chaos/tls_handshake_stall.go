@@ -6,9 +6,9 @@ func tlsHandshakeStall() kind {
 		Layer: "tls",
 		Unit:  "connection",
 		Doc: "The handshake begins and gets stuck: the ClientHello is read and never answered. It acts beneath TLS, where the server's own " +
-			"handshake deadline still works; on a listener without TLS it stalls the first answer instead.",
+			"handshake deadline still works; on a listener without TLS it stalls the answer instead.",
 		ProdSafe: true,
 	}, func(*Registry, Spec, *params) (behaviour, error) {
-		return behaviour{conn: &connRule{holdFirst: true}, kick: true}, nil
+		return behaviour{conn: &connRule{holdWrites: true}, kick: true}, nil
 	}}
 }
