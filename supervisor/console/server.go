@@ -120,10 +120,19 @@ func Listen(o Options) (*Server, error) {
 // somebody lives there.
 const probeTimeout = time.Second
 
+// maxPath is the room for a path in a unix socket's address on Linux: 108 bytes
+// with the final zero.
+const maxPath = 107
+
 // listenUnix makes the socket under a temporary name, closes it to others and
 // then moves it into place: at its real name it never has another mode than
 // 0600, and a stale socket is replaced in one step.
 func listenUnix(path string) (*net.UnixListener, error) {
+	// The temporary name may fit where this one doesn't, and then nobody could
+	// connect.
+	if len(path) > maxPath {
+		return nil, socketError(path, syscall.ENAMETOOLONG)
+	}
 	if err := replaceable(path); err != nil {
 		return nil, err
 	}
@@ -179,7 +188,7 @@ func socketError(path string, err error) error {
 		hint = "create the directory " + filepath.Dir(path) + " (systemd: RuntimeDirectory=), or set control.socket"
 	case errors.Is(err, fs.ErrPermission):
 		hint = fmt.Sprintf("let the user dualgram runs as (uid %d) write to %s, or set control.socket", os.Geteuid(), filepath.Dir(path))
-	case errors.Is(err, syscall.EINVAL):
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENAMETOOLONG):
 		hint = "the path is too long for a unix socket; set control.socket to a shorter one"
 	}
 	return &SocketError{path, hint, err}
