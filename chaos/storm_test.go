@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"context"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
