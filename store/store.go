@@ -80,6 +80,7 @@ type Store struct {
 	broken     error
 	lastReopen time.Time
 	marked     bool // the clean-end mark is in the file
+	stuck      bool // bbolt has panicked with its lock held
 
 	stop      chan struct{}
 	abandoned atomic.Bool
@@ -139,7 +140,10 @@ func (s *Store) end(abandon bool) error {
 		db, file := s.db, s.file
 		s.db, s.file = nil, nil
 		s.dbmu.Unlock()
-		if !abandon && db != nil {
+		if s.stuck {
+			db = nil
+		}
+		if !abandon && file != nil {
 			removeHolder(s.opts.Path) // while the lock still keeps the next one out
 		}
 		if err := closeHandle(db, file); err != nil && !abandon {

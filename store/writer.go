@@ -203,17 +203,21 @@ func (s *Store) attempt(ops []*op) (bad *op, err error) {
 
 func (s *Store) transact(g *group, ops []*op) (bad *op, err error) {
 	var tx *bolt.Tx
-	committing := false
+	committing, panicked := false, false
 	defer func() {
 		if p := recover(); p != nil {
-			bad = nil
+			bad, panicked = nil, true
 			err = because(ErrCorrupt, fmt.Sprintf("a page can't be used: %v", p), nil)
 		}
 		if err == nil {
 			return
 		}
 		g.results = nil
-		rollback(tx)
+		if tx == nil { // not even begun: if that was a panic, with the lock held
+			s.stuck = panicked
+		} else if !rollback(tx) {
+			s.stuck = true
+		}
 		if bad == nil {
 			err = s.failed(err, committing)
 		}
@@ -282,12 +286,11 @@ func (s *Store) failed(err error, committing bool) error {
 
 // rollback ends a transaction that was not committed. It does not ask bbolt to
 // scan the file, and survives a page that can't be read.
-func rollback(tx *bolt.Tx) {
-	if tx == nil {
-		return
-	}
+// It returns false if bbolt is left with its lock held: it can't be closed then.
+func rollback(tx *bolt.Tx) (ok bool) {
 	defer func() { _ = recover() }()
 	_ = tx.Rollback() // an ended one reports ErrTxClosed
+	return true
 }
 
 // repair opens the file again if it is needed: after an I/O error nothing that
@@ -325,9 +328,10 @@ func (s *Store) reopen() error {
 	db, file := s.db, s.file
 	s.db, s.file = nil, nil
 	s.dbmu.Unlock()
-	if db != nil {
-		_ = closeHandle(db, file) // it is broken; its error tells nothing new
+	if s.stuck {
+		db, s.stuck = nil, false // Close would wait for ever: only the file goes
 	}
+	_ = closeHandle(db, file) // it is broken; its error tells nothing new
 	h, err := openFile(&s.opts)
 	if err != nil {
 		return err
