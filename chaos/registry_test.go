@@ -51,6 +51,7 @@ func TestOnChangeOneAtATime(t *testing.T) {
 			t.Errorf("a slow observer held up an injection for %v: %v", time.Since(start), err)
 		}
 		time.Sleep(10 * time.Second)
+		synctest.Wait()
 		if most != 1 || calls != 3 {
 			t.Errorf("%d calls, %d at once", calls, most)
 		}
