@@ -12,6 +12,9 @@ const (
 	maxBackoff = time.Minute
 	// maxProbe bounds the pause between probes of a bot that is down.
 	maxProbe = 15 * time.Second
+	// maxTurn bounds how long an update that failed in an outage waits for its
+	// next turn as a probe.
+	maxTurn = 12 * time.Hour
 	// jitter spreads pauses by this share up and down.
 	jitter = 0.2
 
@@ -73,6 +76,7 @@ type failure struct {
 	outage   int // the number of the outage that the last failure belongs to, or of the last one before it
 	down     bool
 	last     time.Time
+	until    time.Time // the lane is held until then; set in an outage
 
 	taken, firstFailed uint64 // the judge's counts at the last failure
 
@@ -149,9 +153,12 @@ func (j *judge) failed(ref store.Ref, before int, c class, kind delivery.Kind, n
 		j.pauses[c] = min(2*j.pauses[c], maxProbe)
 	}
 	// Each update that fails in this outage gets its turn before one gets its
-	// second, so that a few at the front can't use up all the probes.
-	turn := time.Duration(j.downed) * j.pauses[againProbe]
-	return verdict{pause: spread(max(backoff(f.run, maxProbe), turn), r)}
+	// second, so that a few at the front can't use up all the probes. Twice the
+	// time that it takes: a turn comes early if nobody else's is due.
+	turn := min(2*time.Duration(j.downed)*j.pauses[againProbe], maxTurn)
+	v := verdict{pause: spread(max(backoff(f.run, maxProbe), turn), r)}
+	f.until = now.Add(v.pause)
+	return v
 }
 
 // countFailure notes a failure of the bot, whichever update it was.
@@ -169,7 +176,10 @@ func (j *judge) countFailure(ref store.Ref, kind delivery.Kind, now time.Time) {
 	if j.down() {
 		return
 	}
-	j.suspects[ref] = struct{}{}
+	// An update that failed while others were taken says nothing about the bot.
+	if f := j.failing[ref]; f == nil || f.alone == 0 {
+		j.suspects[ref] = struct{}{}
+	}
 	if len(j.suspects) >= downUpdates || j.blameless >= downBlameless {
 		j.downSince = j.failedSince
 		j.pauses = [classes]time.Duration{freshProbe: minBackoff, againProbe: minBackoff}
@@ -184,6 +194,17 @@ func (j *judge) countFailure(ref store.Ref, kind delivery.Kind, now time.Time) {
 func (j *judge) failedInOutage(ref store.Ref) bool {
 	f := j.failing[ref]
 	return f != nil && f.down && f.outage == j.outages
+}
+
+// nextTurn returns until when the lane is held whose turn as a probe comes
+// next, of those that failed in this outage; the zero time if there is none.
+func (j *judge) nextTurn(now time.Time) (at time.Time) {
+	for _, f := range j.failing {
+		if f.down && f.outage == j.outages && f.until.After(now) && (at.IsZero() || f.until.Before(at)) {
+			at = f.until
+		}
+	}
+	return at
 }
 
 // judgeAlone looks at what others did between this failure and the one before.

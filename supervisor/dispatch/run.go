@@ -11,16 +11,21 @@ import (
 
 const (
 	// lift is added to the time that Next is asked with when all held lanes are
-	// to be freed.
-	lift = 10 * 365 * 24 * time.Hour
+	// to be freed. It is longer than any lane is held, jitter included.
+	lift = 2 * maxTurn
 	// rescan is how often the ledger is looked through for a probe when there
-	// was none: what is ready may be updates of the other class only, and Ready
-	// can't tell.
+	// was none: Ready can't tell of which class an update is.
 	rescan = 500 * time.Millisecond
+	// A lane whose record can't be read is held for a while by the ledger,
+	// counted from the time that it was asked with. If that was far ahead, lanes
+	// are freed once more after this time.
+	liftAgain = 2 * time.Minute
 	// The pauses after errors of Next.
 	minNextPause = 100 * time.Millisecond
 	maxNextPause = 5 * time.Second
 )
+
+var probes = [...]class{freshProbe, againProbe}
 
 // loop is what Run's goroutine keeps to itself.
 type loop struct {
@@ -30,7 +35,8 @@ type loop struct {
 	inFlight int
 	idle     []chan<- struct{} // Drain calls to be answered
 
-	lift    bool // free all held lanes at the next opportunity
+	lift    bool      // free all held lanes at the next opportunity
+	liftAt  time.Time // and once more then, if set
 	wasDown bool
 	outage  int
 	probing [classes]bool
@@ -160,59 +166,90 @@ func (l *loop) fill(now time.Time) (wait time.Duration, idle bool) {
 // fillProbes starts at most one probe of each class.
 func (l *loop) fillProbes(now time.Time) (wait time.Duration, idle bool) {
 	var due [classes]bool
-	open := 0
-	for _, c := range []class{freshProbe, againProbe} {
+	for _, c := range probes {
 		due[c] = !l.probing[c] && !now.Before(l.probeAt[c])
-		if due[c] {
-			open++
-		}
 	}
 	idle = l.inFlight == 0
-	for n := 0; open > 0 && l.inFlight < l.d.opts.MaxLanes && n < 2*l.d.opts.MaxLanes; n++ {
-		rec, ok, pause := l.next(now)
-		if !ok {
-			if l.nextFailed > 0 {
-				wait, idle = pause, false
-			}
+	far := 2 * l.d.opts.MaxLanes
+	n := 0
+	for ; (due[freshProbe] || due[againProbe]) && n < far; n++ {
+		found := l.probe(now, &due)
+		idle = idle && !found
+		if !found {
 			break
 		}
-		idle = false
-		c := freshProbe
+	}
+	if due[againProbe] && n < far && l.nextFailed == 0 {
 		l.d.mu.Lock()
-		if l.d.judge.failedInOutage(rec.Ref) {
-			c = againProbe
-		}
+		turn := l.d.judge.nextTurn(now)
 		l.d.mu.Unlock()
-		if !due[c] {
-			l.skipped = append(l.skipped, rec.Ref)
-			continue
+		if !turn.IsZero() {
+			l.probe(turn, &due)
 		}
-		due[c] = false
-		open--
-		l.start(rec, c)
 	}
 	for _, ref := range l.skipped {
 		l.d.opts.Ledger.Release(ref)
 	}
 	l.skipped = l.skipped[:0]
-	for _, c := range []class{freshProbe, againProbe} {
+	if l.nextFailed > 0 {
+		return l.nextFailed, false
+	}
+	for _, c := range probes {
+		if l.probing[c] {
+			continue
+		}
 		if due[c] {
 			l.probeAt[c] = now.Add(rescan)
+			if n == far { // so long a way is not gone that often
+				l.probeAt[c] = now.Add(maxProbe)
+			}
 		}
-		if pause := l.probeAt[c].Sub(now); !l.probing[c] && (wait == 0 || pause < wait) {
+		if pause := l.probeAt[c].Sub(now); wait == 0 || pause < wait {
 			wait = max(pause, time.Millisecond)
 		}
 	}
 	return wait, idle
 }
 
+// probe starts the next record if a probe of its class is due, and sets it
+// aside if not. It reports whether there was one.
+func (l *loop) probe(asked time.Time, due *[classes]bool) bool {
+	if l.inFlight == l.d.opts.MaxLanes {
+		return false
+	}
+	rec, ok, _ := l.next(asked)
+	if !ok {
+		return false
+	}
+	c := freshProbe
+	l.d.mu.Lock()
+	if l.d.judge.failedInOutage(rec.Ref) {
+		c = againProbe
+	}
+	l.d.mu.Unlock()
+	if due[c] {
+		due[c] = false
+		l.start(rec, c)
+	} else {
+		l.skipped = append(l.skipped, rec.Ref)
+	}
+	return true
+}
+
 // next asks the ledger. If there is no record, wait is as in fill.
 func (l *loop) next(now time.Time) (rec store.Record, ok bool, wait time.Duration) {
-	if l.lift {
-		now = now.Add(lift)
+	if !l.liftAt.IsZero() && !now.Before(l.liftAt) {
+		l.lift, l.liftAt = true, time.Time{}
 	}
-	rec, ok, wait, err := l.d.opts.Ledger.Next(now)
+	asked := now
+	if l.lift {
+		asked = now.Add(lift)
+	}
+	rec, ok, wait, err := l.d.opts.Ledger.Next(asked)
 	if err != nil {
+		if l.lift {
+			l.lift, l.liftAt = false, now.Add(liftAgain)
+		}
 		l.d.opts.LedgerFailed("next", err)
 		l.nextFailed = min(max(2*l.nextFailed, minNextPause), maxNextPause)
 		l.resumeAt = time.Now().Add(l.nextFailed)
