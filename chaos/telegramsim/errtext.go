@@ -24,7 +24,7 @@ func (k *Knobs) connectTimeout() string {
 // empty for a clean end, of which nothing is recorded.
 func (k *Knobs) errorText(err error) string {
 	var proto protocolError
-	var alert tls.AlertError
+	var op *net.OpError
 	var header tls.RecordHeaderError
 	var errno syscall.Errno
 	switch {
@@ -36,8 +36,8 @@ func (k *Knobs) errorText(err error) string {
 		return k.ssl(0x86, "tls_process_server_certificate", "1416F086", "certificate verify failed")
 	case errors.Is(err, errLegacy):
 		return k.ssl(0x14d, "tls12_check_peer_sigalg", "1414D14D", "legacy sigalg disallowed or unsupported")
-	case errors.As(err, &alert):
-		return k.alert(uint8(alert))
+	case errors.As(err, &op) && op.Op == "remote error":
+		return k.alert(op.Err.Error())
 	case errors.As(err, &header):
 		return k.ssl(0x10b, "ssl3_get_record", "1408F10B", "wrong version number")
 	case errors.As(err, &errno):
@@ -75,13 +75,15 @@ var alertNames = map[uint8]string{
 	116: "tlsv13 alert certificate required",
 }
 
-func (k *Knobs) alert(n uint8) string {
-	text, ok := alertNames[n]
-	if !ok {
-		text = fmt.Sprintf("reason(%d)", 1000+int(n))
+// alert names the peer's alert; crypto/tls gives it away by its text only.
+func (k *Knobs) alert(text string) string {
+	for n, name := range alertNames {
+		if tls.AlertError(n).Error() == text {
+			reason := 1000 + int(n)
+			return k.ssl(reason, "ssl3_read_bytes", fmt.Sprintf("14094%03X", reason), name)
+		}
 	}
-	reason := 1000 + int(n)
-	return k.ssl(reason, "ssl3_read_bytes", fmt.Sprintf("14094%03X", reason), text)
+	return k.ssl(0xf4, "ssl3_read_bytes", "140940F4", "unexpected message")
 }
 
 func (k *Knobs) ssl(reason int, function, old, text string) string {
