@@ -76,6 +76,50 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// A file that lacks only pages which are not in use at present.
+func TestTruncatedFreePages(t *testing.T) {
+	path := newPath(t)
+	s := open(t, path)
+	if s.db.NoSync || s.db.NoGrowSync {
+		t.Fatal("commits are not synced")
+	}
+	l := ledger(t, s)
+	b := hook(1000)
+	b.Updates[0].Raw = make([]byte, 300_000)
+	accept(t, l, b)
+	r, _ := next(t, l)
+	if err := l.Done(ctx, r.Ref); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, _ := f.Stat()
+	v := verifier{f: f, size: info.Size()}
+	if err := v.run(); err != nil {
+		t.Fatal(err)
+	}
+	size := int64(v.meta.high) * int64(v.meta.pageSize)
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := verify(f); err != nil {
+		t.Fatalf("complete: %v", err)
+	}
+	if err := f.Truncate(size - 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Path: path}); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "truncated") {
+		t.Fatalf("open: %v", err)
+	}
+	_ = f.Truncate(info.Size()) // for the check at the end
+}
+
 // flip damages the header of every page above the meta pages.
 func flip(b []byte, _ int) []byte {
 	b = bytes.Clone(b)
