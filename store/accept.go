@@ -30,7 +30,7 @@ func (l *Ledger) Accept(ctx context.Context, b transport.Batch) (transport.Recei
 		u := &b.Updates[i]
 		v := encodeRecord(b.Source, at, u)
 		size += len(v)
-		t.us[i] = accepting{id: u.ID, has: u.HasID, lane: u.Lane, value: v}
+		t.us[i] = accepting{id: u.ID, has: u.HasID, lane: u.Lane, queue: u.Queue, value: v}
 	}
 	if size > maxBatch {
 		return transport.Receipt{}, l.s.fail("accept", because(ErrArgument, "the batch is too large", nil))
@@ -46,6 +46,7 @@ type accepting struct {
 	id    int64
 	has   bool
 	lane  string
+	queue string
 	value []byte
 }
 
@@ -167,7 +168,7 @@ func (st *stage) accept(u *accepting, at, server int64, out *transport.Item) (re
 	h.Accepted++
 	h.Seen++
 	*out = transport.Item{Status: transport.StatusNew}
-	st.adds = append(st.adds, addition{laneName(u.lane, ref), item{ref.ID, at, ref.Series, sizeOf(u.value)}})
+	st.adds = append(st.adds, addition{laneName(u.lane, ref), u.queue, item{id: ref.ID, received: at, series: ref.Series, size: sizeOf(u.value)}})
 	return ref, fresh, nil
 }
 

@@ -93,15 +93,16 @@ type header struct {
 	received int64
 	source   []byte
 	lane     []byte // empty: a lane of its own
+	queue    []byte // empty: none besides the lane
 	kind     []byte
 }
 
 // encodeRecord makes the stored form, copying u.Raw.
 func encodeRecord(source transport.Source, received int64, u *transport.Update) []byte {
-	v := make([]byte, 0, 1+8+3*binary.MaxVarintLen32+len(source)+len(u.Lane)+len(u.Kind)+len(u.Raw))
+	v := make([]byte, 0, 1+8+4*binary.MaxVarintLen32+len(source)+len(u.Lane)+len(u.Queue)+len(u.Kind)+len(u.Raw))
 	v = append(v, recordFormat)
 	v = binary.BigEndian.AppendUint64(v, uint64(received))
-	for _, s := range [...]string{string(source), u.Lane, u.Kind} {
+	for _, s := range [...]string{string(source), u.Lane, u.Queue, u.Kind} {
 		v = binary.AppendUvarint(v, uint64(len(s)))
 		v = append(v, s...)
 	}
@@ -115,7 +116,7 @@ func decodeRecord(v []byte) (h header, raw []byte, ok bool) {
 	}
 	h.received = int64(binary.BigEndian.Uint64(v[1:]))
 	v = v[9:]
-	for _, f := range [...]*[]byte{&h.source, &h.lane, &h.kind} {
+	for _, f := range [...]*[]byte{&h.source, &h.lane, &h.queue, &h.kind} {
 		n, w := binary.Uvarint(v)
 		if w <= 0 || n > math.MaxInt32 || int(n) > len(v)-w {
 			return h, nil, false

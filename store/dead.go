@@ -138,7 +138,7 @@ func (t *reviveTask) stage(g *group) error {
 		return damaged("dead record %d can't be read", t.ref.ID)
 	}
 	rec = slices.Clone(rec) // the deletion may move it
-	add := addition{laneName(string(h.lane), t.ref), item{t.ref.ID, h.received, t.ref.Series, sizeOf(rec)}}
+	add := addition{laneName(string(h.lane), t.ref), string(h.queue), item{id: t.ref.ID, received: h.received, series: t.ref.Series, size: sizeOf(rec)}}
 	if err := st.del(bucketDead, k); err != nil {
 		return err
 	}

@@ -34,8 +34,9 @@ type stage struct {
 }
 
 type addition struct {
-	lane string
-	item item
+	lane  string
+	queue string
+	item  item
 }
 
 // of returns the stage of a ledger.

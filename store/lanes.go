@@ -2,12 +2,13 @@ package store
 
 import "time"
 
-// item is a waiting record as the index knows it: 32 bytes.
+// item is a waiting record as the index knows it: 40 bytes.
 type item struct {
 	id       int64
 	received int64
 	series   uint32
 	size     uint32
+	queue    *sequence // nil: the lane's order is all there is
 }
 
 func (a item) ref() Ref { return Ref{a.series, a.id} }
@@ -17,7 +18,8 @@ func (a item) before(b item) bool {
 }
 
 // lane is one delivery queue. It is in index.ready if it has something to take,
-// in index.held while it waits for a time, in neither while it is busy.
+// in index.held while it waits for a time, in neither while it is busy or while
+// its first record waits for another of the same queue.
 type lane struct {
 	name  string
 	items []item // min-heap
@@ -29,12 +31,13 @@ type lane struct {
 
 // index is the memory of what waits: which record comes next. It does not lock.
 type index struct {
-	lanes map[string]*lane
-	ready laneHeap // free lanes by their smallest record
-	held  laneHeap // free lanes that wait, by time
-	taken map[Ref]*lane
-	count int   // records, those in delivery included
-	bytes int64 // of their stored form
+	lanes  map[string]*lane
+	queues map[string]*sequence
+	ready  laneHeap // free lanes by their smallest record
+	held   laneHeap // free lanes that wait, by time
+	taken  map[Ref]*lane
+	count  int   // records, those in delivery included
+	bytes  int64 // of their stored form
 	// oldest is the smallest received time, if it is known.
 	oldest      int64
 	oldestKnown bool
@@ -42,10 +45,11 @@ type index struct {
 
 func newIndex() *index {
 	return &index{
-		lanes: make(map[string]*lane),
-		taken: make(map[Ref]*lane),
-		ready: laneHeap{less: func(a, b *lane) bool { return a.items[0].before(b.items[0]) }},
-		held:  laneHeap{less: func(a, b *lane) bool { return a.until < b.until }},
+		lanes:  make(map[string]*lane),
+		queues: make(map[string]*sequence),
+		taken:  make(map[Ref]*lane),
+		ready:  laneHeap{less: func(a, b *lane) bool { return a.items[0].before(b.items[0]) }},
+		held:   laneHeap{less: func(a, b *lane) bool { return a.until < b.until }},
 	}
 }
 
@@ -58,9 +62,15 @@ func (x *index) lane(name string) *lane {
 	return l
 }
 
-// add puts a new record into its lane.
-func (x *index) add(name string, it item) {
+// add puts a new record into its lane, and into its queue if it has one.
+func (x *index) add(name, queue string, it item) {
 	l := x.lane(name)
+	if queue != "" {
+		it.queue = x.queue(queue)
+		if was := it.queue.insert(it.ref(), l); was != nil {
+			defer x.place(was)
+		}
+	}
 	l.push(it)
 	x.count++
 	x.bytes += int64(it.size)
@@ -82,6 +92,10 @@ func (x *index) place(l *lane) {
 		return
 	}
 	held := l.until != 0
+	if first := l.items[0]; !held && !first.queue.admits(first.ref()) {
+		x.unlist(l)
+		return
+	}
 	if l.pos >= 0 && l.held == held {
 		x.list(l).fix(int(l.pos))
 		return
@@ -123,6 +137,9 @@ func (x *index) take(now int64) (l *lane, wait time.Duration) {
 	it := l.pop()
 	l.taken = &it
 	x.taken[it.ref()] = l
+	if it.queue != nil {
+		it.queue.busy = true
+	}
 	return l, 0
 }
 
@@ -133,9 +150,13 @@ func (x *index) putBack(r Ref, until int64) bool {
 		return false
 	}
 	delete(x.taken, r)
+	q := l.taken.queue
 	l.push(*l.taken)
 	l.taken = nil
 	l.until = until
+	if q != nil {
+		x.release(q)
+	}
 	x.place(l)
 	return true
 }
@@ -152,8 +173,13 @@ func (x *index) remove(r Ref) bool {
 	if x.oldestKnown && l.taken.received <= x.oldest {
 		x.oldestKnown = false
 	}
+	q := l.taken.queue
 	l.taken = nil
 	l.until = 0
+	if q != nil {
+		q.delete(r)
+		x.release(q)
+	}
 	x.place(l)
 	return true
 }

@@ -10,6 +10,7 @@ import (
 func TestIndex(t *testing.T) {
 	type rec struct {
 		lane  string
+		queue string
 		ref   Ref
 		taken bool
 		got   int64
@@ -22,9 +23,13 @@ func TestIndex(t *testing.T) {
 		now := int64(1000)
 		smallest := func() (best *rec, wait int64) {
 			busy := map[string]bool{}
+			first := map[string]*rec{} // of each lane and queue
 			for _, r := range all {
-				if r.taken {
-					busy[r.lane] = true
+				for _, k := range []string{r.lane, r.queue} {
+					busy[k] = busy[k] || r.taken
+					if f := first[k]; !r.taken && (f == nil || r.ref.Compare(f.ref) < 0) {
+						first[k] = r
+					}
 				}
 			}
 			for _, r := range all {
@@ -35,6 +40,9 @@ func TestIndex(t *testing.T) {
 					if wait == 0 || u-now < wait {
 						wait = u - now
 					}
+					continue
+				}
+				if first[r.lane] != r || r.queue != "" && (busy[r.queue] || first[r.queue] != r) {
 					continue
 				}
 				if best == nil || r.ref.Compare(best.ref) < 0 {
@@ -55,9 +63,12 @@ func TestIndex(t *testing.T) {
 			switch rnd.IntN(6) {
 			case 0, 1:
 				r := &rec{lane: fmt.Sprint("c", rnd.IntN(8)), ref: Ref{1 + uint32(rnd.IntN(2)), int64(rnd.IntN(100000))}, got: rnd.Int64N(1000) + 1}
+				if rnd.IntN(2) == 0 {
+					r.queue = fmt.Sprint("b", rnd.IntN(4))
+				}
 				if all[r.ref] == nil {
 					all[r.ref] = r
-					x.add(r.lane, item{r.ref.ID, r.got, r.ref.Series, 10})
+					x.add(r.lane, r.queue, item{id: r.ref.ID, received: r.got, series: r.ref.Series, size: 10})
 				}
 			case 2:
 				want, wait := smallest()
@@ -107,7 +118,7 @@ func TestIndex(t *testing.T) {
 				t.Fatalf("seed %d: nothing to take of %d", seed, len(all))
 			}
 		}
-		if len(x.lanes) != 0 || len(x.taken) != 0 || len(x.ready.lanes)+len(x.held.lanes) != 0 {
+		if len(x.lanes) != 0 || len(x.queues) != 0 || len(x.taken) != 0 || len(x.ready.lanes)+len(x.held.lanes) != 0 {
 			t.Fatalf("seed %d: left over: %+v", seed, x)
 		}
 	}

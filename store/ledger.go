@@ -188,7 +188,7 @@ func (l *Ledger) load(trusted bool) error {
 				return damaged("a record in the inbox of bot %s can't be read", l.name)
 			}
 			name := laneName(string(hd.lane), ref)
-			items = append(items, addition{name, item{ref.ID, hd.received, ref.Series, sizeOf(v)}})
+			items = append(items, addition{name, string(hd.queue), item{id: ref.ID, received: hd.received, series: ref.Series, size: sizeOf(v)}})
 			if t := tries.Get(k); t != nil {
 				if tr, err := decodeTrial(t); err == nil {
 					until[name] = max(until[name], tr.heldUntil(now))
@@ -215,6 +215,11 @@ func (x *index) rebuild(items []addition, until map[string]int64, old *index) {
 	for ref, was := range old.taken {
 		l := x.lane(was.name)
 		it := *was.taken
+		if it.queue != nil {
+			it.queue = x.queue(it.queue.name)
+			it.queue.insert(ref, l)
+			it.queue.busy = true
+		}
 		l.taken = &it
 		x.taken[ref] = l
 		x.count++
@@ -222,7 +227,7 @@ func (x *index) rebuild(items []addition, until map[string]int64, old *index) {
 	}
 	for _, a := range items {
 		if _, ok := x.taken[a.item.ref()]; !ok {
-			x.add(a.lane, a.item)
+			x.add(a.lane, a.queue, a.item)
 		}
 	}
 	x.oldestKnown = false
@@ -290,7 +295,7 @@ func (l *Ledger) apply(st *stage) {
 		}
 	}
 	for _, a := range st.adds {
-		l.index.add(a.lane, a.item)
+		l.index.add(a.lane, a.queue, a.item)
 	}
 	for _, f := range st.after {
 		f(l.index)

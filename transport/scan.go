@@ -17,7 +17,7 @@ const maxName = 64
 // know: the update_id, the kind and the lane. It never fails and never panics:
 // from bytes that don't parse it returns what it found up to the damage, and
 // Raw is always the whole of raw, not copied. It doesn't decode, and allocates
-// at most once for an update of a known kind (the lane).
+// only the lane and the queue for an update of a known kind.
 //
 //   - ID is the value of the top-level key "update_id", wherever it stands, if it
 //     is an integer that fits 64 bits and something follows it: a number that the
@@ -29,6 +29,9 @@ const maxName = 64
 //     message's chat), else "u" and the id of its from, user or user_chat_id in
 //     this order, else "". A poll's lane is "p" and its id, a poll_answer's "p" and
 //     its poll_id: both stand in the poll's own queue at Telegram.
+//   - Queue is "b" and the id of the user who pressed a button, "m" and the id of
+//     the user whom a chat_member or chat_join_request is about: Telegram orders
+//     these by user, whatever the chat (Client.cpp:17155, 17268-17341).
 //
 // Only keys of the right object count: a chat inside a reply or a quoted string
 // doesn't. Where a key is repeated, the first usable value wins.
@@ -54,7 +57,7 @@ func Scan(raw []byte) Update {
 			u.Kind = kindName(key)
 			in := scanner{b: raw, i: s.i}
 			in.open()
-			u.Lane = in.lane(u.Kind)
+			u.Lane, u.Queue = in.order(u.Kind)
 			if u.HasID {
 				return u
 			}
@@ -131,35 +134,41 @@ type scanner struct {
 	name [maxName + utf8.UTFMax]byte // where an escaped name is unescaped
 }
 
-// lane reads the fields of a payload of the given kind, whose brace has just
-// been opened.
-func (s *scanner) lane(kind string) string {
-	var chat, from, user, userChat int64
-	var hasChat, hasFrom, hasUser, hasUserChat bool
-	for !hasChat {
+// order reads lane and queue from the fields of a payload of the given kind,
+// whose brace has just been opened.
+func (s *scanner) order(kind string) (lane, queue string) {
+	var chat, from, user, userChat, member int64
+	var hasChat, hasFrom, hasUser, hasUserChat, hasMember bool
+	wantFrom := kind == "callback_query" || kind == "chat_join_request"
+	wantMember := kind == "chat_member"
+	for !hasChat || wantFrom && !hasFrom || wantMember && !hasMember {
 		key, ok := s.next()
 		if !ok {
 			break
 		}
 		switch string(key) {
 		case "chat":
-			if kind != "callback_query" {
+			if kind != "callback_query" && !hasChat {
 				chat, hasChat = s.fieldID()
 			}
 		case "message":
-			if kind == "callback_query" {
-				chat, hasChat = s.messageChat()
+			if kind == "callback_query" && !hasChat {
+				chat, hasChat = s.innerID("chat")
+			}
+		case "new_chat_member":
+			if wantMember && !hasMember {
+				member, hasMember = s.innerID("user")
 			}
 		case "id":
 			if kind == "poll" {
 				if l := s.pollLane(); l != "" {
-					return l
+					return l, ""
 				}
 			}
 		case "poll_id":
 			if kind == "poll_answer" {
 				if l := s.pollLane(); l != "" {
-					return l
+					return l, ""
 				}
 			}
 		case "from":
@@ -179,15 +188,23 @@ func (s *scanner) lane(kind string) string {
 	}
 	switch {
 	case hasChat:
-		return laneOf('c', chat)
+		lane = laneOf('c', chat)
 	case hasFrom:
-		return laneOf('u', from)
+		lane = laneOf('u', from)
 	case hasUser:
-		return laneOf('u', user)
+		lane = laneOf('u', user)
 	case hasUserChat:
-		return laneOf('u', userChat)
+		lane = laneOf('u', userChat)
 	}
-	return ""
+	switch {
+	case kind == "callback_query" && hasFrom:
+		queue = laneOf('b', from)
+	case kind == "chat_join_request" && hasFrom:
+		queue = laneOf('m', from)
+	case hasMember:
+		queue = laneOf('m', member)
+	}
+	return lane, queue
 }
 
 func laneOf(prefix byte, id int64) string {
@@ -215,9 +232,9 @@ func (s *scanner) fieldID() (int64, bool) {
 	}
 }
 
-// messageChat returns the id of the chat of the message object at i, and leaves
-// i there.
-func (s *scanner) messageChat() (int64, bool) {
+// innerID returns the integer under "id" of the object that the object at i has
+// under the name, and leaves i there.
+func (s *scanner) innerID(name string) (int64, bool) {
 	in := scanner{b: s.b, i: s.i}
 	if !in.open() {
 		return 0, false
@@ -227,7 +244,7 @@ func (s *scanner) messageChat() (int64, bool) {
 		if !ok {
 			return 0, false
 		}
-		if string(key) == "chat" {
+		if string(key) == name {
 			if id, ok := in.fieldID(); ok {
 				return id, true
 			}

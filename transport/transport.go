@@ -37,6 +37,10 @@ type Update struct {
 	// another by update_id. Empty means that the scan found nothing to order by:
 	// the update gets a lane of its own.
 	Lane string
+	// Queue names the ordering queue that Telegram keeps the update in, where the
+	// updates of such a queue can fall into several lanes; else it is empty.
+	// Updates of one queue, too, reach the bot one after another by update_id.
+	Queue string
 	// Raw is the update's JSON object exactly as received.
 	Raw []byte
 }
