@@ -33,7 +33,7 @@ type loader struct {
 // problem records why the configuration is refused. One complaint per key is
 // enough: what follows from the first would only hide it.
 func (l *loader) problem(where Origin, key, what, fix string) {
-	l.problems = append(l.problems, Problem{where, key, Redact(what), Redact(fix)})
+	l.problems = append(l.problems, Problem{where, Redact(key), Redact(what), Redact(fix)})
 	if key != "" {
 		l.bad[key] = true
 	}

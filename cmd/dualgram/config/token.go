@@ -58,7 +58,7 @@ func ReadToken(cfg *Config, bot int) (Secret, []Warning, error) {
 		return Secret{}, nil, fileProblem(err, b.TokenFile, key, where)
 	}
 	if err := CheckToken(s); err != nil {
-		return Secret{}, nil, Problem{where, key, fmt.Sprintf("the token in %s %s", b.TokenFile, err), "write the token from @BotFather into the file, and nothing else"}
+		return Secret{}, nil, Problem{where, key, Redact(fmt.Sprintf("the token in %s %s", b.TokenFile, err)), "write the token from @BotFather into the file, and nothing else"}
 	}
 	return NewSecret(s), warnings, nil
 }
@@ -111,6 +111,8 @@ func fileProblem(err error, path, key string, where Origin) error {
 	case errors.Is(err, fs.ErrPermission):
 		p.What, p.Fix = path+": permission denied", fmt.Sprintf("make it readable for the user dualgram runs as (uid %d)", os.Geteuid())
 	}
+	// The classic slip is the token itself in place of the path.
+	p.What, p.Fix = Redact(p.What), Redact(p.Fix)
 	return p
 }
 

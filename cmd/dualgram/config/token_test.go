@@ -62,6 +62,9 @@ func TestReadTokenElsewhere(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
+	if _, _, err := ReadToken(botWith(sampleToken, ""), 0); err == nil || strings.Contains(err.Error(), "AAbbCC") {
+		t.Errorf("the token in place of the path: %v", err)
+	}
 	cfg := botWith("/no/such/file", "")
 	cfg.Bots[0].Token = NewSecret(sampleToken)
 	if s, _, err := ReadToken(cfg, 0); err != nil || s.Reveal() != sampleToken {

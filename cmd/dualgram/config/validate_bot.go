@@ -73,6 +73,9 @@ func (l *loader) token(b *Bot, key string) {
 		}
 		l.missing(key+".token", "the bot has no token", fix)
 	}
+	if tokenShaped.MatchString(b.TokenFile) {
+		l.wrong(key+".token_file", "holds a token, not the path of a file", "put the token into a file of its own, and write its path here; if this has been shared, change the token")
+	}
 	l.relative(key+".token_file", b.TokenFile)
 }
 

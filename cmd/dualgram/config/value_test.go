@@ -21,7 +21,7 @@ func TestParseDuration(t *testing.T) {
 			t.Errorf("%v is written %q", want, FormatDuration(want))
 		}
 	}
-	for _, s := range []string{"", "30", "1.5", "-1s", "1d-1h", "1d+1h", "d", "1h1d", "9999999999999d", "106751d106751d", "1 s", "1w", "200000d", "NaNd"} {
+	for _, s := range []string{"", "30", "1.5", "-1s", "1d-1h", "1d+1h", "d", "1h1d", "9999999999999d", "106751d106751d", "1 s", "1w", "200000d", "50000d2562047h", "NaNd"} {
 		if d, err := ParseDuration(s); err == nil {
 			t.Errorf("%q = %v, want an error", s, d)
 		}
