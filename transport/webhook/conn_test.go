@@ -185,6 +185,10 @@ func TestTLSSettings(t *testing.T) {
 			t.Errorf("negotiated %q", s.NegotiatedProtocol)
 		}
 		p.open()
+		old := &tls.Config{RootCAs: g.tls.RootCAs, ServerName: g.tls.ServerName, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+		if err := tls.Client(g.dial(telegram).Conn, old).Handshake(); err == nil {
+			t.Error("TLS 1.1 was accepted")
+		}
 	})
 }
 

@@ -154,6 +154,23 @@ func TestClientGone(t *testing.T) {
 	}
 }
 
+// A commit may take longer than a body may; the client counts as present.
+func TestSlowCommit(t *testing.T) {
+	inBubble(t, Options{}, nil, func(g *rig) {
+		g.sink.accept = func(context.Context, transport.Batch) (transport.Receipt, error) {
+			time.Sleep(3 * DefaultBodyTimeout)
+			return transport.Receipt{}, nil
+		}
+		p := g.dial(telegram)
+		p.send(post(body))
+		p.answer()
+		if o := g.only(); o.Cause != CauseOK || o.Duration != 3*DefaultBodyTimeout {
+			t.Errorf("outcome %+v", o)
+		}
+		p.open()
+	})
+}
+
 func TestInFlightAndArrivals(t *testing.T) {
 	inBubble(t, Options{}, nil, func(g *rig) {
 		release := make(chan struct{})
@@ -186,6 +203,14 @@ func TestInFlightAndArrivals(t *testing.T) {
 		}
 		if len(in) == 2 && (in[1].Stage != StageReading || in[1].HasID || in[0].Stage.OnPath() || !in[1].Stage.OnPath()) {
 			t.Errorf("second in flight %+v", in[1])
+		}
+		// A route that is replaced, with another secret say, keeps its requests.
+		again := Route{Bot: "orders", Path: hookPath, Secrets: func() []string { return []string{"next"} }, Sink: g.sink}
+		if err := g.s.Handle(again); err != nil {
+			t.Fatal(err)
+		}
+		if a := g.s.Arrivals("orders"); a.InProgress != 2 || len(g.s.InFlight("orders")) != 2 {
+			t.Errorf("after the change: %+v", a)
 		}
 		close(release)
 		one.answer()

@@ -219,6 +219,28 @@ func TestStoreFailed(t *testing.T) {
 	})
 }
 
+// A sink that gave up may still have the bytes in a queue: they are not reused.
+func TestBytesAreLeftAloneAfterAFailure(t *testing.T) {
+	inBubble(t, Options{}, nil, func(g *rig) {
+		var kept []byte
+		g.sink.accept = func(_ context.Context, b transport.Batch) (transport.Receipt, error) {
+			kept = b.Updates[0].Raw
+			return transport.Receipt{}, errors.New("gave up")
+		}
+		p := g.dial(telegram)
+		p.send(post(body))
+		p.answer()
+		g.sink.accept = nil
+		for range 20 {
+			p.send(post(strings.Repeat("x", len(body))))
+			p.answer()
+		}
+		if string(kept) != body {
+			t.Errorf("the bytes became %q", kept)
+		}
+	})
+}
+
 // A commit that hangs is given up in time to answer before Telegram's 60 s.
 func TestStoreHangs(t *testing.T) {
 	inBubble(t, Options{}, nil, func(g *rig) {
@@ -338,6 +360,7 @@ func TestWrapHandler(t *testing.T) {
 				if resp := stranger.answer(); resp.StatusCode != 403 {
 					t.Errorf("stranger got %d", resp.StatusCode)
 				}
+				synctest.Wait()
 				p := g.dial(telegram)
 				p.send(post(body))
 				if c.status == 0 {
