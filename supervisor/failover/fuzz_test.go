@@ -51,7 +51,11 @@ func FuzzStep(f *testing.F) {
 
 // TestRandomHistories is FuzzStep for those who don't fuzz.
 func TestRandomHistories(t *testing.T) {
-	for i := range uint64(2000) {
+	n := uint64(1000)
+	if testing.Short() {
+		n = 200
+	}
+	for i := range n {
 		data := make([]byte, 2+mix(i)%800)
 		for j := range data {
 			data[j] = byte(mix(i<<20 + uint64(j)))

@@ -160,6 +160,7 @@ func TestPins(t *testing.T) {
 		{0, say(SwitchPolling), "to_webhook", "busy pin=polling", "a change of mind waits for the job"},
 		{0, result(SetAcked), "webhook", "trial pin=polling", ""},
 		{0, world(Nobody), "webhook", "", "no set against a pin"},
+		{0, trip("tls"), "webhook", "trial pin=polling", "left at the next tick, which is not to be counted"},
 		{0, tick(), "to_polling e+1 to_polling delete", "busy deleting pin=polling", ""},
 		{0, result(Polled), "polling", "pin=polling", ""},
 		{time.Hour, ready(), "polling", "", "pinned"},
