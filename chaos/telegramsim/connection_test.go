@@ -36,6 +36,7 @@ var connectionClauses = map[string]func(*testing.T){
 			time.Sleep(59 * time.Second)
 			w.push(Update{}) // the same connection
 			time.Sleep(70 * time.Second)
+			synctest.Wait()
 			if len(ends) == 0 || ends[0] != "1m0s" {
 				w.Errorf("closed after %v", ends)
 			}
@@ -127,6 +128,7 @@ var connectionClauses = map[string]func(*testing.T){
 					w.push(Update{})
 					time.Sleep(3 * time.Second)
 				}
+				synctest.Wait()
 				if conns < 3 || w.info().LastErrorMessage != "" || w.s.Pending(botID) != 0 {
 					w.Errorf("%d connections, %q, %d pending", conns, w.info().LastErrorMessage, w.s.Pending(botID))
 				}
@@ -143,6 +145,7 @@ var connectionClauses = map[string]func(*testing.T){
 			})
 			w.set()
 			time.Sleep(5 * time.Minute)
+			synctest.Wait()
 			equal(w, "the probe", got, []string{"open", "0 bytes"})
 			if w.info().LastErrorMessage != "" {
 				w.Error(w.info().LastErrorMessage)
@@ -294,5 +297,4 @@ func TestErrno(t *testing.T) {
 			t.Errorf("%v: %q, want %q", err, got, want)
 		}
 	}
-	_ = synctest.Wait
 }

@@ -112,6 +112,7 @@ var deliveryClauses = map[string]func(*testing.T){
 				}
 			}
 			equal(w, "the other chat", got, two)
+			synctest.Wait()
 			if most != 1 {
 				w.Errorf("%d of one chat in flight", most)
 			}

@@ -14,10 +14,9 @@ import (
 
 const tlsHook = "https://bot.example.com/hook"
 
-// upload sets a webhook with files; fields are in pairs.
-func (w *world) upload(files map[string][]byte, fields ...string) result {
-	var b bytes.Buffer
-	m := multipart.NewWriter(&b)
+// multipartForm writes fields, in pairs, and files; it returns the content type.
+func multipartForm(b *bytes.Buffer, files map[string][]byte, fields ...string) string {
+	m := multipart.NewWriter(b)
 	for i := 0; i+1 < len(fields); i += 2 {
 		m.WriteField(fields[i], fields[i+1])
 	}
@@ -26,7 +25,13 @@ func (w *world) upload(files map[string][]byte, fields ...string) result {
 		p.Write(data)
 	}
 	m.Close()
-	return w.post(context.Background(), "setWebhook", m.FormDataContentType(), &b)
+	return m.FormDataContentType()
+}
+
+// upload sets a webhook with files.
+func (w *world) upload(files map[string][]byte, fields ...string) result {
+	var b bytes.Buffer
+	return w.post(context.Background(), "setWebhook", multipartForm(&b, files, fields...), &b)
 }
 
 var setClauses = map[string]func(*testing.T){

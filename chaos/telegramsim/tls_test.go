@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -34,6 +35,7 @@ func (w *world) outcome(addr string, cfg *tls.Config, upload []byte, args ...str
 	w.call("deleteWebhook")
 	srv.Close()
 	<-done
+	synctest.Wait()
 	return text
 }
 
@@ -170,6 +172,7 @@ var tlsClauses = map[string]func(*testing.T){
 			})
 			w.upload(map[string][]byte{"certificate": cert.pem}, "url", tlsHook)
 			time.Sleep(61 * time.Second)
+			synctest.Wait()
 			if end != io.ErrUnexpectedEOF && end != io.EOF || w.info().LastErrorMessage != "" {
 				t.Errorf("%v, %q", end, w.info().LastErrorMessage)
 			}
