@@ -78,7 +78,7 @@ func TestScanOddBodies(t *testing.T) {
 		{"zero", `{"update_id":0,` + m + `}`, with(0)},
 		{"too large", `{"update_id":9223372036854775808,` + m + `}`, none},
 		{"far too large", `{"update_id":99999999999999999999999,` + m + `}`, none},
-		{"wraps around 64 bits", `{"update_id":18446744073709551623,` + m + `}`, none},
+		{"wraps around 64 bits", `{"update_id":18446744073709551619,` + m + `}`, none},
 		{"too small", `{"update_id":-9223372036854775809,` + m + `}`, none},
 		{"float", `{"update_id":7.0,` + m + `}`, none},
 		{"exponent", `{"update_id":7e0,` + m + `}`, none},
