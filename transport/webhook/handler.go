@@ -241,7 +241,8 @@ func (q *request) read(r *http.Request) error {
 	if q.body.Len() == 0 {
 		return errEmptyBody
 	}
-	// A commit may take longer than the body may.
+	// A commit may take longer than the body may. net/http clears the deadline
+	// here as well, but doesn't promise to.
 	_ = rc.SetReadDeadline(time.Time{})
 	return nil
 }

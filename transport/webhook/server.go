@@ -26,7 +26,7 @@ type Server struct {
 	http  *http.Server
 	conns *conns
 
-	// intake is what an authenticated request goes through when there is a
+	// wrapped is what an authenticated request goes through if there is a
 	// WrapHandler, and nil otherwise.
 	wrapped http.Handler
 
