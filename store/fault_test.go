@@ -476,3 +476,21 @@ func TestConcurrent(t *testing.T) {
 		t.Fatalf("%d new, %d done, %+v", news.Load(), done.Load(), l.Stats())
 	}
 }
+
+// A store whose last commit failed doesn't claim a clean end.
+func TestNoCleanEndAfterFailure(t *testing.T) {
+	path := newPath(t)
+	var on atomic.Bool
+	s := open(t, path, func(o *Options) { o.Hook = failing("commit", &on, errors.New("boom")) })
+	l := ledger(t, s)
+	accept(t, l, page(0, 1000))
+	on.Store(true)
+	if _, err := l.Accept(ctx, hook(1001)); err == nil {
+		t.Fatal("accepted")
+	}
+	s.Close()
+	s = open(t, path)
+	if _, ok := ledger(t, s).PollOffset(); ok || s.Clean() {
+		t.Fatal("a clean end after a failed commit")
+	}
+}

@@ -339,3 +339,34 @@ func TestCompactAtOpen(t *testing.T) {
 		t.Fatalf("%d bytes", info.Size())
 	}
 }
+
+// Whoever waited for the lock while the file was compacted has the lock of a
+// file that is no longer there.
+func TestExchangedFile(t *testing.T) {
+	path, content := made(t, 1)
+	synctest.Test(t, func(t *testing.T) {
+		db, err := bolt.Open(path, 0o600, boltOptions(time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res := make(chan error, 1)
+		go func() {
+			h, err := openBolt(&Options{Path: path}, time.Now().Add(10*time.Second))
+			if err == nil {
+				closeHandle(h.db, h.file)
+			}
+			res <- err
+		}()
+		synctest.Wait() // it waits for the lock
+		if err := os.WriteFile(path+".compact", content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(path+".compact", path); err != nil {
+			t.Fatal(err)
+		}
+		db.Close()
+		if err := <-res; !errors.Is(err, errExchanged) {
+			t.Fatalf("opened what was exchanged: %v", err)
+		}
+	})
+}
