@@ -105,14 +105,18 @@ func Listen(o Options) (*Server, error) {
 		_ = l.Close()
 		return nil, &SocketError{o.Socket, "", err}
 	}
-	s.http = &http.Server{
-		Handler:           s.Handler(),
+	s.http = httpServer(s.Handler())
+	return s, nil
+}
+
+func httpServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
 	}
-	return s, nil
 }
 
 // probeTimeout bounds the question whether somebody answers on an old socket.
@@ -198,8 +202,15 @@ func socketError(path string, err error) error {
 // StopTimeout at most, and removes the socket if it is still its own. It
 // returns nil after such an end, else why it could not go on.
 func (s *Server) Run(ctx context.Context) error {
+	err := s.serve(ctx, s.l)
+	s.remove()
+	return err
+}
+
+// serve is Run on any listener.
+func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(s.l) }()
+	go func() { served <- s.http.Serve(l) }()
 	var err error
 	select {
 	case err = <-served:
@@ -212,7 +223,6 @@ func (s *Server) Run(ctx context.Context) error {
 		cancel()
 		<-served
 	}
-	s.remove()
 	return err
 }
 

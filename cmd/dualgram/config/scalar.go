@@ -43,7 +43,7 @@ func quoted(s string) string {
 func setText(v reflect.Value, s string) *badValue {
 	switch v.Type() {
 	case durationType:
-		d, err := ParseDuration(s)
+		d, err := parseDuration(s)
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,15 @@ var (
 // ParseDuration reads Go's durations (90s, 1h30m, 500ms) and days before them
 // (7d, 1d12h). A bare number other than 0 has no unit and is refused, and so is
 // a negative duration.
-func ParseDuration(s string) (time.Duration, *badValue) {
+func ParseDuration(s string) (time.Duration, error) {
+	d, err := parseDuration(s)
+	if err != nil { // a nil *badValue would be an error that is not nil
+		return 0, err
+	}
+	return d, nil
+}
+
+func parseDuration(s string) (time.Duration, *badValue) {
 	const fix = "write a number with a unit, such as 500ms, 30s, 10m, 12h or 7d"
 	if s != "0" && bareNumber.MatchString(s) {
 		return 0, bad(fmt.Sprintf("write %ss if you mean seconds", s), "%s has no unit", quoted(s))

@@ -1,0 +1,251 @@
+// Package host puts a running dualgram together from its configuration: the
+// store, a Bot API client and a webhook listener for each bot, the supervisor,
+// the control socket, the observe listener.
+//
+// The guarantee: whatever can be found wrong without Telegram's help is an error
+// of [New], before any webhook is touched; and [Host.Run] ends in the order that
+// loses nothing: intake goes on while the lanes drain, then the listeners close,
+// then the store.
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"dualgram/chaos"
+	"dualgram/cmd/dualgram/config"
+	"dualgram/store"
+	"dualgram/supervisor"
+	"dualgram/supervisor/console"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/rs/zerolog"
+)
+
+// Options is what a [Host] is made of besides its configuration.
+type Options struct {
+	Version string
+	Logger  zerolog.Logger
+	// TakeOver replaces a foreign webhook found at the start.
+	TakeOver bool
+	// Faults is the registry whose injectors are built in; nil means one made
+	// from the configuration's chaos section.
+	Faults *chaos.Registry
+	// Observe sees each event of each bot. It must not block.
+	Observe func(supervisor.Event)
+	// HoldDown is the policy's upper bound of the hold-down; 0 means the default.
+	MaxHoldDown time.Duration
+	// Exit ends the process at a named step, for crash tests; nil means os.Exit.
+	Exit func(point string)
+	// Stdout is where deliver.ndjson writes for the path "-"; nil means os.Stdout.
+	Stdout interface{ Write([]byte) (int, error) }
+}
+
+// Host is a dualgram that is ready to run.
+type Host struct {
+	cfg     *config.Config
+	opt     Options
+	log     zerolog.Logger
+	store   *store.Store
+	faults  *chaos.Registry
+	sup     *supervisor.Supervisor
+	console *console.Server
+	observe net.Listener
+	reg     *prometheus.Registry
+	closers []func()
+	reload  []func()
+}
+
+// New puts everything together and takes the store, the sockets and the
+// addresses. A Host that is made must be run or closed.
+func New(ctx context.Context, cfg *config.Config, o Options) (h *Host, err error) {
+	// A goroutine that comes back from fsync would otherwise wait behind every
+	// runnable connection of a host with one core.
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
+	h = &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			h.Close()
+			h = nil
+		}
+	}()
+	if h.faults == nil {
+		h.faults = chaos.New(chaos.Options{Enabled: cfg.Chaos.Enabled, Leashed: cfg.Chaos.Leashed, Destructive: cfg.Chaos.Destructive, Exit: o.Exit})
+		h.closers = append(h.closers, func() { _ = h.faults.Close() })
+	}
+	h.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	// The control socket first: a second instance is told so before it looks at
+	// the store.
+	if err := h.openConsole(); err != nil {
+		return nil, err
+	}
+	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run"}); err != nil {
+		return nil, err
+	}
+	listeners, certs, err := h.listeners()
+	if err != nil {
+		return nil, err
+	}
+	bots, err := h.bots(ctx, certs)
+	if err != nil {
+		return nil, err
+	}
+	h.sup, err = supervisor.New(ctx, supervisor.Options{
+		Bots: bots, Listeners: listeners, Health: h.store.Health, Registry: h.reg,
+		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := registerStore(h.reg, h.store); err != nil {
+		return nil, err
+	}
+	if cfg.Observe.Listen != "" {
+		if h.observe, err = net.Listen("tcp", cfg.Observe.Listen); err != nil {
+			return nil, fmt.Errorf("observe.listen: %w; choose another address, or off", err)
+		}
+	}
+	return h, nil
+}
+
+// Close gives up a host that is not run.
+func (h *Host) Close() {
+	if h.console != nil {
+		_ = h.console.Close()
+	}
+	if h.observe != nil {
+		_ = h.observe.Close()
+	}
+	if h.store != nil {
+		_ = h.store.Close()
+	}
+	h.finish()
+}
+
+func (h *Host) finish() {
+	for _, f := range h.closers {
+		f()
+	}
+}
+
+// Supervisor is the running core.
+func (h *Host) Supervisor() *supervisor.Supervisor { return h.sup }
+
+// Faults is the registry whose injectors are built in.
+func (h *Host) Faults() *chaos.Registry { return h.faults }
+
+// ObserveAddr is the address of the observe listener; nil if it is off.
+func (h *Host) ObserveAddr() net.Addr {
+	if h.observe == nil {
+		return nil
+	}
+	return h.observe.Addr()
+}
+
+// Reload reads the certificates again, and reopens files that log rotation may
+// have moved.
+func (h *Host) Reload() {
+	for _, f := range h.reload {
+		f()
+	}
+}
+
+// Run works until the context ends, and returns why it could not go on.
+func (h *Host) Run(ctx context.Context) error {
+	side, stopSide := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	errs := make(chan error, 2)
+	wg.Go(func() {
+		if err := h.console.Run(side); err != nil {
+			errs <- fmt.Errorf("control socket: %w", err)
+		}
+	})
+	if h.observe != nil {
+		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
+		wg.Go(func() {
+			if err := srv.Serve(h.observe); err != nil && !errors.Is(err, http.ErrServerClosed) {
+				errs <- fmt.Errorf("observe listener: %w", err)
+			}
+		})
+		wg.Go(func() {
+			<-side.Done()
+			c, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+			defer cancel()
+			_ = srv.Shutdown(c)
+		})
+	}
+	err := h.sup.Run(ctx)
+	stopSide()
+	wg.Wait()
+	close(errs)
+	all := []error{err}
+	for e := range errs {
+		all = append(all, e)
+	}
+	all = append(all, h.store.Close())
+	h.finish()
+	return errors.Join(all...)
+}
+
+func (h *Host) openConsole() error {
+	if h.cfg.Control.Socket == "" {
+		return errors.New("control.socket: a path is needed")
+	}
+	var err error
+	h.console, err = console.Listen(console.Options{Path: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}})
+	return err
+}
+
+func (h *Host) observeHandler() http.Handler {
+	alive := console.Check{Name: "loop", Run: func(context.Context) error { return h.sup.Alive(time.Now()) }}
+	ready := console.Check{Name: "intake", Run: func(context.Context) error { return h.sup.Ready() }}
+	standby := console.Check{Name: "standby", Info: true, Run: func(ctx context.Context) error {
+		s, err := h.sup.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, b := range s.Bots {
+			if !b.StandbyReady {
+				return fmt.Errorf("bot %s: polling could not take over", b.Name)
+			}
+		}
+		return nil
+	}}
+	return console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		[]console.Check{alive}, []console.Check{ready, standby})
+}
+
+// statusOf and eventsOf answer once the supervisor is there; the socket is taken
+// before it.
+type statusOf struct{ h *Host }
+
+func (s statusOf) Status(ctx context.Context) (console.Status, error) {
+	if s.h.sup == nil {
+		return console.Status{}, errStarting
+	}
+	st, err := s.h.sup.Status(ctx)
+	st.Version = s.h.opt.Version
+	return st, err
+}
+
+type eventsOf struct{ h *Host }
+
+func (e eventsOf) Events(ctx context.Context, after uint64, limit int) ([]console.Event, error) {
+	if e.h.sup == nil {
+		return nil, errStarting
+	}
+	return e.h.sup.Events(ctx, after, limit)
+}
+
+var errStarting = errors.New("dualgram is starting; try again in a moment")
