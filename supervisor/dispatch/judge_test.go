@@ -110,7 +110,7 @@ func TestBurialAcrossOutage(t *testing.T) {
 	}
 	for range 24 * 60 { // down for a day
 		now = now.Add(time.Minute)
-		if fail(1) || fail(3) || fail(4) {
+		if fail(1) || fail(3) || fail(4) || fail(5) {
 			t.Fatal("buried in an outage")
 		}
 	}

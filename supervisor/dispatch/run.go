@@ -13,8 +13,8 @@ const (
 	// lift is added to the time that Next is asked with when all held lanes are
 	// to be freed. It is longer than any lane is held, jitter included.
 	lift = 2 * maxTurn
-	// rescan is how often the ledger is looked through for a probe when there
-	// was none: Ready can't tell of which class an update is.
+	// rescan is how often the ledger is looked through at most for a probe when
+	// there was none: Ready can't tell of which class an update is.
 	rescan = 500 * time.Millisecond
 	// A lane whose record can't be read is held for a while by the ledger,
 	// counted from the time that it was asked with. If that was far ahead, lanes
@@ -40,7 +40,9 @@ type loop struct {
 	wasDown bool
 	outage  int
 	probing [classes]bool
-	probeAt [classes]time.Time
+	probeAt [classes]time.Time // not before, so that probes have their pauses
+	lookAt  [classes]time.Time // not before, because there was none to be found
+	looked  time.Time
 	skipped []store.Ref
 
 	nextFailed time.Duration // pause after errors of Next; 0 if the last one was none
@@ -78,6 +80,9 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 			l.finish(c)
 			l.finishAll()
 		case <-d.opts.Ledger.Ready():
+			if again := l.looked.Add(rescan); again.Before(l.lookAt[freshProbe]) {
+				l.lookAt[freshProbe] = again
+			}
 		case <-d.kick:
 		case w := <-d.drains:
 			l.idle = append(l.idle, w)
@@ -167,9 +172,10 @@ func (l *loop) fill(now time.Time) (wait time.Duration, idle bool) {
 func (l *loop) fillProbes(now time.Time) (wait time.Duration, idle bool) {
 	var due [classes]bool
 	for _, c := range probes {
-		due[c] = !l.probing[c] && !now.Before(l.probeAt[c])
+		due[c] = !l.probing[c] && !now.Before(l.probeAt[c]) && !now.Before(l.lookAt[c])
 	}
-	idle = l.inFlight == 0
+	// Nothing to do is what only a look can tell.
+	idle = due[freshProbe] || due[againProbe]
 	far := 2 * l.d.opts.MaxLanes
 	n := 0
 	for ; (due[freshProbe] || due[againProbe]) && n < far; n++ {
@@ -187,10 +193,7 @@ func (l *loop) fillProbes(now time.Time) (wait time.Duration, idle bool) {
 			l.probe(turn, &due)
 		}
 	}
-	for _, ref := range l.skipped {
-		l.d.opts.Ledger.Release(ref)
-	}
-	l.skipped = l.skipped[:0]
+	l.release()
 	if l.nextFailed > 0 {
 		return l.nextFailed, false
 	}
@@ -199,16 +202,15 @@ func (l *loop) fillProbes(now time.Time) (wait time.Duration, idle bool) {
 			continue
 		}
 		if due[c] {
-			l.probeAt[c] = now.Add(rescan)
-			if n == far { // so long a way is not gone that often
-				l.probeAt[c] = now.Add(maxProbe)
-			}
+			// The further it was, the less often.
+			l.looked, l.lookAt[c] = now, now.Add(min(rescan*time.Duration(1+n/4), maxProbe))
 		}
-		if pause := l.probeAt[c].Sub(now); wait == 0 || pause < wait {
-			wait = max(pause, time.Millisecond)
+		pause := max(l.probeAt[c].Sub(now), l.lookAt[c].Sub(now), time.Millisecond)
+		if wait == 0 || pause < wait {
+			wait = pause
 		}
 	}
-	return wait, idle
+	return wait, idle && l.inFlight == 0
 }
 
 // probe starts the next record if a probe of its class is due, and sets it
@@ -234,6 +236,23 @@ func (l *loop) probe(asked time.Time, due *[classes]bool) bool {
 		l.skipped = append(l.skipped, rec.Ref)
 	}
 	return true
+}
+
+// release puts back the records that were set aside.
+func (l *loop) release() {
+	if len(l.skipped) == 0 {
+		return
+	}
+	for _, ref := range l.skipped {
+		l.d.opts.Ledger.Release(ref)
+	}
+	l.skipped = l.skipped[:0]
+	// That made the ledger ready, which is no news. Should this swallow some, it
+	// is found when its time to look has come.
+	select {
+	case <-l.d.opts.Ledger.Ready():
+	default:
+	}
 }
 
 // next asks the ledger. If there is no record, wait is as in fill.

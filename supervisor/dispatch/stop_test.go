@@ -59,6 +59,36 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// While the bot is down, what waits for its turn is still ready; what has
+// failed is not.
+func TestDrainOfBotThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFake(t)
+		b := newBook(t, lanes(100), func(context.Context, delivery.Update) error {
+			return &delivery.Error{Op: "forward", Kind: delivery.KindRefused}
+		})
+		d, stop := run(t, Options{Ledger: l, Handler: b, MaxLanes: 5})
+		for id := range int64(20) {
+			l.add(id, b.lane(id))
+		}
+		time.Sleep(10 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		if s, ok := d.Drain(ctx); ok || s.BotDownSince.IsZero() {
+			t.Errorf("drained with updates that were never tried: %+v", s)
+		}
+		time.Sleep(10 * time.Minute)
+		ctx, cancel = context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		if s, ok := d.Drain(ctx); !ok || s.Failing != 20 {
+			t.Errorf("not drained although all have failed: %+v", s)
+		}
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A stop cuts what hangs. That is no attempt; and what the bot takes in that
 // very moment is removed.
 func TestStop(t *testing.T) {
