@@ -43,7 +43,7 @@ func TestRetry(t *testing.T) {
 		{"none by default", Retry{}, 10 * time.Second, []http.Handler{bad, ok}, KindServer, 1, 0, 0, true},
 		{"until it works", fast, 10 * time.Second, []http.Handler{bad, drop, bad, ok}, "", 4, 200 * time.Millisecond, 500 * time.Millisecond, false},
 		{"only so often", fast, 10 * time.Second, []http.Handler{bad}, KindServer, 4, 200 * time.Millisecond, 500 * time.Millisecond, true},
-		{"not beyond the deadline", Retry{Max: 99, MinWait: time.Second, MaxWait: time.Second}, 2500 * time.Millisecond, []http.Handler{bad}, KindServer, 4, 1500 * time.Millisecond, 2500 * time.Millisecond, true},
+		{"not beyond the deadline", Retry{Max: 99, MinWait: time.Second, MaxWait: time.Second}, 400 * time.Millisecond, []http.Handler{bad}, KindServer, 1, 0, 0, true},
 		{"429 is obeyed beyond MaxWait", fast, 10 * time.Second, []http.Handler{wait7, ok}, "", 2, 7 * time.Second, 7 * time.Second, false},
 		{"429 that doesn't fit comes back at once", fast, 7 * time.Second, []http.Handler{wait7, ok}, KindRateLimited, 1, 0, 0, false},
 		{"not for a conflict", fast, 10 * time.Second, []http.Handler{apiError(409, "x", ""), ok}, KindConflict, 1, 0, 0, false},

@@ -109,6 +109,11 @@ func TestStandby(t *testing.T) {
 				if tc.err != nil && !errors.Is(err, tc.err) || botapi.KindOf(err) != tc.kind || tc.err == nil && tc.kind == "" && err != nil {
 					t.Error(err)
 				}
+				r.script = []step{conflict(botapi.ConflictWebhookActive)}
+				if err := r.p.Standby(ctx); err != nil {
+					t.Errorf("the next one: %v", err)
+				}
+				r.calls = r.calls[:1]
 				c := r.calls[0]
 				if len(r.calls) != 1 || c.Offset != 0 || c.Timeout != 0 || c.deadline != 5*time.Second || c.AllowedUpdates != nil {
 					t.Errorf("call %+v", c)

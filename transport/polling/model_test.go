@@ -232,7 +232,7 @@ func (l *ledger) Accept(ctx context.Context, b transport.Batch) (transport.Recei
 // then without: in between nothing may be confirmed that the sink doesn't hold,
 // and at the end it holds everything.
 func TestNeverConfirmsWhatIsNotHeld(t *testing.T) {
-	seeds := 150
+	seeds := 60
 	if testing.Short() {
 		seeds = 20
 	}
@@ -252,6 +252,7 @@ func TestNeverConfirmsWhatIsNotHeld(t *testing.T) {
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
+				rnd := rand.New(rand.NewPCG(seed, 4))
 				for range 300 {
 					time.Sleep(time.Duration(rnd.ExpFloat64() * float64(300*time.Millisecond)))
 					for range 1 + rnd.IntN(4) {

@@ -282,8 +282,9 @@ func (p *Poller) update(f func(*Progress)) {
 // fetched is better committed than fetched again.
 func (p *Poller) accept(ctx context.Context, b transport.Batch) (transport.Receipt, error) {
 	hold, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		t := time.NewTimer(acceptGrace)
 		defer t.Stop()
 		select {
@@ -292,6 +293,11 @@ func (p *Poller) accept(ctx context.Context, b transport.Batch) (transport.Recei
 		case <-hold.Done():
 		}
 	})
-	defer stop()
+	defer func() {
+		cancel()
+		if !stop() {
+			<-ended
+		}
+	}()
 	return p.o.Sink.Accept(hold, b)
 }

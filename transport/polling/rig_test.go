@@ -171,7 +171,15 @@ func (r *rig) runFor(ctx context.Context, d time.Duration, s Start) error {
 	return err
 }
 
+func (r *rig) count() (calls, resets int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.calls), r.resets
+}
+
 func (r *rig) offsets() []int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var out []int64
 	for _, c := range r.calls {
 		out = append(out, c.Offset)
@@ -180,6 +188,8 @@ func (r *rig) offsets() []int64 {
 }
 
 func (r *rig) kinds(k EventKind) []Event {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	var out []Event
 	for _, e := range r.events {
 		if e.Kind == k {

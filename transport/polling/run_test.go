@@ -418,8 +418,8 @@ func TestKick(t *testing.T) {
 		}
 		r.p.Kick()
 		synctest.Wait()
-		if len(r.calls) != 3 || r.calls[2].at != 2*time.Second || r.calls[2].Offset != 4 || r.resets != 1 || len(r.kinds(EventError)) != 0 {
-			t.Errorf("%d calls, %d resets", len(r.calls), r.resets)
+		if calls, resets := r.count(); calls != 3 || r.offsets()[2] != 4 || resets != 1 || len(r.kinds(EventError)) != 0 || time.Since(r.start) != 2*time.Second {
+			t.Errorf("%d calls, %d resets", calls, resets)
 		}
 		// In a pause: the next call goes out at once.
 		for len(r.kinds(EventError)) < 6 {
@@ -429,16 +429,16 @@ func TestKick(t *testing.T) {
 		if w := r.kinds(EventError)[5].Wait; w < 100*time.Millisecond {
 			t.Fatalf("no pause to shorten: %v", w)
 		}
-		n := len(r.calls)
+		n, _ := r.count()
 		r.p.Kick()
 		synctest.Wait()
-		if len(r.calls) != n+1 {
-			t.Errorf("%d calls, want %d", len(r.calls), n+1)
+		if m, _ := r.count(); m != n+1 {
+			t.Errorf("%d calls, want %d", m, n+1)
 		}
 		// But not in a pause that Telegram asked for.
 		r.p.Kick()
 		time.Sleep(59 * time.Second)
-		if len(r.calls) != n+1 {
+		if m, _ := r.count(); m != n+1 {
 			t.Error("the kick overrode a 429")
 		}
 		cancel()
