@@ -172,6 +172,9 @@ func (b *Bot) run(ctx context.Context) error {
 	cancel()
 	<-worker
 	b.calls.Wait()
+	if b.opt.DeleteOnStop && b.state.Phase == failover.Webhook {
+		b.deleteOnStop(context.WithoutCancel(ctx))
+	}
 	if b.dirty {
 		last, done := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
 		defer done()
@@ -180,6 +183,19 @@ func (b *Bot) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// deleteOnStop takes the webhook away for an operator who wants that. The next
+// start is then like the first one.
+func (b *Bot) deleteOnStop(ctx context.Context) {
+	c, cancel := context.WithTimeout(ctx, 2*deleteDeadline)
+	defer cancel()
+	if _, err := b.opt.API.DeleteWebhook(c, false); err != nil {
+		b.log.Error().Err(err).Msg("the webhook could not be deleted at the stop and stays registered")
+		return
+	}
+	b.state.Phase, b.state.Resume, b.state.Intent = failover.Starting, failover.Starting, failover.ModeNone
+	b.dirty = true
 }
 
 // tick judges everything once.
@@ -294,7 +310,7 @@ func (b *Bot) enter(ctx context.Context, e failover.Event, n failover.State, f f
 	switch {
 	case f.Job != failover.NoJob:
 		if n.Epoch != old.Epoch {
-			b.begin(e, n, f, onset)
+			b.begin(e, old, n, f, onset)
 		}
 		if b.current != nil {
 			b.current.Attempts++
@@ -350,7 +366,7 @@ func (b *Bot) asked(ctx context.Context, n failover.State, f failover.Effects) b
 	if b.opt.Veto == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, vetoDeadline)
+	ctx, cancel := context.WithTimeout(ctx, b.opt.VetoDeadline)
 	defer cancel()
 	h := Handover{Epoch: n.Epoch, From: b.state.Mode(), To: n.Mode(), Cause: n.Cause, Decided: time.Now()}
 	err := b.opt.Veto(ctx, h)
@@ -362,8 +378,8 @@ func (b *Bot) asked(ctx context.Context, n failover.State, f failover.Effects) b
 	return false
 }
 
-// vetoDeadline is the veto hook's share of the budget.
-const vetoDeadline = 500 * time.Millisecond
+// DefaultVetoDeadline is the veto hook's share of the budget.
+const DefaultVetoDeadline = 500 * time.Millisecond
 
 func (b *Bot) noteWould(ctx context.Context, at time.Time, f failover.Effects) {
 	key := f.Would.String() + "/" + f.WouldWhy + "/" + f.WouldBe.Name

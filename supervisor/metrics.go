@@ -7,7 +7,6 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/transport"
 	"dualgram/transport/botapi"
-	"dualgram/transport/delivery"
 	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -280,4 +279,4 @@ func (b *botMetrics) conflict(c botapi.Conflict) {
 func (b *botMetrics) kicked() { b.m.pollKicks.WithLabelValues(b.name).Inc() }
 
 // reply counts a Bot API call that the bot's answer asked for.
-func (b *botMetrics) reply(_ delivery.Update) { b.m.replies.WithLabelValues(b.name).Inc() }
+func (b *botMetrics) reply() { b.m.replies.WithLabelValues(b.name).Inc() }

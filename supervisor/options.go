@@ -101,10 +101,15 @@ type BotOptions struct {
 	Thresholds     Thresholds
 	// TakeOver replaces a foreign webhook found at the start.
 	TakeOver bool
-	// Veto is asked before each automatic handover, at most 500 ms; an error
-	// forbids it, a time-out doesn't. Notify is told of each complete handover.
-	Veto   func(ctx context.Context, h Handover) error
-	Notify func(ctx context.Context, h Handover)
+	// DeleteOnStop deletes the webhook when the supervisor stops. By default it
+	// stays, and Telegram keeps what it can't deliver.
+	DeleteOnStop bool
+	// Veto is asked before each automatic handover, for at most VetoDeadline
+	// (500 ms by default); an error forbids it, a time-out doesn't. Notify is
+	// told of each complete handover.
+	Veto         func(ctx context.Context, h Handover) error
+	VetoDeadline time.Duration
+	Notify       func(ctx context.Context, h Handover)
 	// Hook is called at the named steps of a handover.
 	Hook transport.Hook
 	// Observe sees each event as it happens. It must not block.
@@ -123,6 +128,9 @@ func (o *BotOptions) validate() error {
 		if err != nil || u.Host == "" {
 			return fmt.Errorf("supervisor: bot %s: the webhook's URL has no host", o.Name)
 		}
+	}
+	if o.VetoDeadline == 0 {
+		o.VetoDeadline = DefaultVetoDeadline
 	}
 	o.Policy.PollingOnly = o.Webhook == nil
 	o.Policy = o.Policy.WithDefaults()

@@ -12,12 +12,8 @@ import (
 func encode(s failover.State) ([]byte, error) { return json.Marshal(s) }
 
 // begin opens the record of a handover.
-func (b *Bot) begin(e failover.Event, n failover.State, f failover.Effects, onset []time.Time) {
-	from := failover.ModeWebhook
-	if n.Mode() == failover.ModeWebhook {
-		from = failover.ModePolling
-	}
-	b.current = &Handover{Epoch: n.Epoch, From: from, To: n.Mode(), Cause: n.Cause, Onset: e.At, Decided: e.At}
+func (b *Bot) begin(e failover.Event, old, n failover.State, f failover.Effects, onset []time.Time) {
+	b.current = &Handover{Epoch: n.Epoch, From: old.Mode(), To: n.Mode(), Cause: n.Cause, Onset: e.At, Decided: e.At}
 	if len(onset) > 0 && !onset[0].IsZero() {
 		b.current.Onset = onset[0]
 	}

@@ -210,6 +210,16 @@ func (s *Supervisor) Command(ctx context.Context, bot string, e failover.Event) 
 	return fmt.Errorf("supervisor: there is no bot %q", bot)
 }
 
+// CountReply counts a Bot API call in a bot's answer to a delivery, which is not
+// carried out.
+func (s *Supervisor) CountReply(bot string) {
+	for _, b := range s.bots {
+		if b.opt.Name == bot {
+			b.metrics.reply()
+		}
+	}
+}
+
 // Alive returns nil if the loop of every bot has ticked lately.
 func (s *Supervisor) Alive(now time.Time) error {
 	for _, b := range s.bots {

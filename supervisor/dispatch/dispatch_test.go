@@ -369,29 +369,31 @@ func TestPoisonInQuietTimes(t *testing.T) {
 
 // A bot that turns down most of everything is broken as a whole.
 func TestFlappingBuriesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := rand.New(rand.NewPCG(1, 2))
-		var mu sync.Mutex
-		l := newFake(t)
-		b := newBook(t, lanes(100), func(context.Context, delivery.Update) error {
-			mu.Lock()
-			defer mu.Unlock()
-			if r.Float64() < 0.9 {
-				return errBot
+	for seed, share := range []float64{0.95, 0.9, 0.9, 0.8, 0.7, 0.6, 0.4} {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(uint64(seed), 2))
+			var mu sync.Mutex
+			l := newFake(t)
+			b := newBook(t, lanes(100), func(context.Context, delivery.Update) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if r.Float64() < share {
+					return errBot
+				}
+				return nil
+			})
+			_, stop := run(t, Options{Ledger: l, Handler: b})
+			for id := range int64(3000) {
+				l.add(id, b.lane(id))
+				time.Sleep(2 * time.Second)
 			}
-			return nil
+			_ = stop()
+			if len(l.buried) > 0 {
+				t.Errorf("share %v: %d buried", share, len(l.buried))
+			}
+			b.checkOrder()
 		})
-		_, stop := run(t, Options{Ledger: l, Handler: b})
-		for id := range int64(3600) {
-			l.add(id, b.lane(id))
-			time.Sleep(2 * time.Second)
-		}
-		_ = stop()
-		if len(l.buried) > 0 {
-			t.Errorf("%d buried", len(l.buried))
-		}
-		b.checkOrder()
-	})
+	}
 }
 
 // Handlers that hang are cut; those that panic or exit fail.

@@ -12,14 +12,15 @@
 // minute. The number of attempts is stored with it before its lane is free, so
 // it goes on counting across restarts.
 //
-// It is buried (kept as a dead letter, its lane goes on) only when it alone
-// fails. A failure counts as alone if, since the update's failure before, the
-// bot took others, and at least as many as failed in their first attempt: a bot
-// that turns down most of what it gets is broken, not one of the updates. An
-// update is buried after MaxAttempts failures that were alone over at least
-// BuryAfter. Failures that no update can cause, such as a refused connection,
-// never count, nor does what happened before this process started: a restart
-// delays a burial and can't hasten one.
+// It is buried (kept as a dead letter, its lane goes on) only when it alone fails.
+// A failure counts as alone if, since the failure before, other updates were taken
+// at their first attempt, and at least as many as failed at theirs: a bot that
+// turns down most of what it gets is broken, not one of the updates. An update is
+// buried after MaxAttempts failures, all but the first alone, the pauses before
+// those adding up to BuryAfter, if over the whole time, too, most first attempts
+// were taken. Failures that no update can cause, such as a refused connection,
+// never count as alone, nor does what happened before this process started: a
+// restart delays a burial and can't hasten one.
 //
 // # When the bot is down
 //

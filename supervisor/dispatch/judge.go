@@ -57,9 +57,7 @@ type judge struct {
 	failedSince time.Time
 	suspects    map[store.Ref]struct{} // updates that failed since then; no more than needed
 
-	// Counted up for ever: what failing updates compare themselves with.
-	taken       uint64
-	firstFailed uint64 // updates that failed at their first attempt
+	firsts firsts // what failing updates compare themselves with
 
 	downSince time.Time              // zero if the bot is not down
 	pauses    [classes]time.Duration // between probes of a class
@@ -68,6 +66,15 @@ type judge struct {
 
 	failing map[store.Ref]*failure
 }
+
+// firsts counts how first attempts went while the bot was not down. They tell
+// how the bot is doing: it gets them whatever failed before.
+type firsts struct{ taken, failed uint64 }
+
+func (a firsts) since(b firsts) firsts { return firsts{a.taken - b.taken, a.failed - b.failed} }
+
+// mostlyTaken reports whether some were taken, and at least as many as failed.
+func (a firsts) mostlyTaken() bool { return a.taken > 0 && a.taken >= a.failed }
 
 // failure is the history of an update that fails.
 type failure struct {
@@ -78,7 +85,7 @@ type failure struct {
 	last     time.Time
 	until    time.Time // the lane is held until then; set in an outage
 
-	taken, firstFailed uint64 // the judge's counts at the last failure
+	first, prev firsts // at the first failure in this process, and at the last
 
 	alone    int           // failures that were alone
 	aloneFor time.Duration // and the time they span
@@ -96,10 +103,12 @@ func newJudge(maxAttempts int, buryAfter time.Duration) *judge {
 func (j *judge) down() bool { return !j.downSince.IsZero() }
 
 // took notes that the bot took an update, and reports whether that ended an
-// outage.
-func (j *judge) took(ref store.Ref, now time.Time) (recovered bool) {
+// outage. before is the number of attempts before this one.
+func (j *judge) took(ref store.Ref, before int, now time.Time) (recovered bool) {
 	recovered = j.down()
-	j.taken++
+	if before == 0 && !recovered {
+		j.firsts.taken++
+	}
 	j.lastTaken = now
 	j.consecutive, j.blameless = 0, 0
 	j.failedSince = time.Time{}
@@ -120,13 +129,14 @@ type verdict struct {
 func (j *judge) failed(ref store.Ref, before int, c class, kind delivery.Kind, now time.Time, r float64) verdict {
 	f := j.failing[ref]
 	if f == nil {
-		f = &failure{run: before, outage: j.outages}
-		j.failing[ref] = f
-		if before == 0 {
-			j.firstFailed++
+		if before == 0 && !j.down() {
+			j.firsts.failed++
 		}
-	} else {
-		f.judgeAlone(now, j.taken, j.firstFailed, kind)
+		f = &failure{run: before, outage: j.outages, first: j.firsts}
+		j.failing[ref] = f
+	} else if !blameless(kind) && j.firsts.since(f.prev).mostlyTaken() {
+		f.alone++
+		f.aloneFor += min(now.Sub(f.last), maxAlone)
 	}
 	j.countFailure(ref, kind, now)
 
@@ -136,11 +146,10 @@ func (j *judge) failed(ref store.Ref, before int, c class, kind delivery.Kind, n
 	}
 	f.failures++
 	f.run++
-	f.last, f.down = now, j.down()
-	f.taken, f.firstFailed = j.taken, j.firstFailed
+	f.last, f.down, f.prev = now, j.down(), j.firsts
 
 	if !j.down() {
-		if f.buried(j.maxAttempts, j.buryAfter) {
+		if f.hopeless(j.maxAttempts, j.buryAfter, j.firsts) {
 			delete(j.failing, ref)
 			return verdict{bury: true}
 		}
@@ -207,21 +216,12 @@ func (j *judge) nextTurn(now time.Time) (at time.Time) {
 	return at
 }
 
-// judgeAlone looks at what others did between this failure and the one before.
-func (f *failure) judgeAlone(now time.Time, taken, firstFailed uint64, kind delivery.Kind) {
-	others, failed := taken-f.taken, firstFailed-f.firstFailed
-	if others == 0 || others < failed || blameless(kind) {
-		return
-	}
-	f.alone++
-	f.aloneFor += min(now.Sub(f.last), maxAlone)
-}
-
-// buried decides whether an update that has just failed is given up. Its first
-// failure has none before it to be compared with, but one failure that was
-// alone there must be even if a single attempt is allowed.
-func (f *failure) buried(maxAttempts int, after time.Duration) bool {
-	return f.failures >= maxAttempts && f.alone >= max(1, maxAttempts-1) && f.aloneFor >= after
+// hopeless decides whether an update that has just failed is given up. Its
+// first failure has none before it to be compared with, but one failure that
+// was alone there must be even if a single attempt is allowed.
+func (f *failure) hopeless(maxAttempts int, after time.Duration, now firsts) bool {
+	return f.failures >= maxAttempts && f.alone >= max(1, maxAttempts-1) && f.aloneFor >= after &&
+		now.since(f.first).mostlyTaken()
 }
 
 // blameless reports whether no update can cause this kind of failure.

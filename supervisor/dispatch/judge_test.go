@@ -68,7 +68,7 @@ func TestBurial(t *testing.T) {
 							id = fresh
 						}
 						if st.kind == "" {
-							j.took(ref(id), now)
+							j.took(ref(id), 0, now)
 							continue
 						}
 						v := j.failed(ref(id), attempts[id], regular, st.kind, now, 0.5)
@@ -106,7 +106,7 @@ func TestBurialAcrossOutage(t *testing.T) {
 		if fail(1) {
 			t.Fatal("buried too early")
 		}
-		j.took(ref(2), now)
+		j.took(ref(2), 0, now)
 	}
 	for range 24 * 60 { // down for a day
 		now = now.Add(time.Minute)
@@ -120,7 +120,7 @@ func TestBurialAcrossOutage(t *testing.T) {
 	alone := 0
 	for {
 		now = now.Add(time.Minute)
-		j.took(ref(2), now)
+		j.took(ref(2), 0, now)
 		if fail(1) {
 			break
 		}
@@ -161,7 +161,7 @@ func TestDown(t *testing.T) {
 					}
 					if st.kind == "" {
 						down := j.down()
-						if j.took(ref(st.id), now) != down {
+						if j.took(ref(st.id), 0, now) != down {
 							t.Error("took does not tell the end of the outage")
 						}
 						continue

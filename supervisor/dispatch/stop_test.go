@@ -207,9 +207,11 @@ func TestDoneFails(t *testing.T) {
 		if s := d.Snapshot(); s.Settling != 2 || !s.OldestSettling.Equal(start) || s.InFlight != 0 || b.total() != 2 {
 			t.Errorf("%d deliveries, %+v", b.total(), s)
 		}
+		mu.Lock()
 		if n := failed["done"]; n < 50 || n > 80 {
 			t.Errorf("%d tries to remove", n)
 		}
+		mu.Unlock()
 		mend(true)
 		time.Sleep(3 * time.Second)
 		if l.waiting() != 0 || b.total() != 4 {
@@ -250,9 +252,11 @@ func TestLedgerFails(t *testing.T) {
 		l.add(0, "c0")
 		d, stop := run(t, Options{Ledger: l, Handler: b})
 		time.Sleep(time.Minute)
+		l.mu.Lock()
 		if l.nexts < 10 || l.nexts > 25 || b.total() != 0 {
 			t.Errorf("asked %d times", l.nexts)
 		}
+		l.mu.Unlock()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, ok := d.Drain(ctx); ok {

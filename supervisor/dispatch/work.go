@@ -60,7 +60,7 @@ func (d *Dispatcher) settle(ctx context.Context, rec store.Record, c class, star
 	}
 	defer d.forget(rec.Ref)
 	if err == nil {
-		d.took(rec.Ref, now)
+		d.took(rec, now)
 		if !d.persist(ctx, "done", func(ctx context.Context) error { return d.opts.Ledger.Done(ctx, rec.Ref) }) {
 			// Not released: it must not be delivered again in this process.
 			d.mu.Lock()
@@ -102,10 +102,10 @@ func (d *Dispatcher) settle(ctx context.Context, rec store.Record, c class, star
 	d.opts.Observe(o)
 }
 
-func (d *Dispatcher) took(ref store.Ref, now time.Time) {
+func (d *Dispatcher) took(rec store.Record, now time.Time) {
 	d.mu.Lock()
-	recovered := d.judge.took(ref, now)
-	d.active[ref] = activity{since: now, settling: true}
+	recovered := d.judge.took(rec.Ref, rec.Attempts, now)
+	d.active[rec.Ref] = activity{since: now, settling: true}
 	d.mu.Unlock()
 	if recovered {
 		select {

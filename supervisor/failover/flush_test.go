@@ -6,6 +6,13 @@ import (
 )
 
 func TestFlush(t *testing.T) {
+	polled, _ := run(t, defaults, proven(), t0, []step{
+		{0, excused(), "to_polling e+1 to_polling delete", "busy flush deleting", ""},
+		{time.Second, result(Polled), "polling", "flush", ""},
+	})
+	if polled.HoldDown != 0 || polled.HoldUntil.After(polled.Since) {
+		t.Errorf("a hold-down of %v is shown, and there is none", polled.HoldDown)
+	}
 	run(t, defaults, proven(), t0, []step{
 		{0, excused(), "to_polling e+1 to_polling delete", "busy flush deleting", "not counted"},
 		{time.Second, result(Polled), "polling", "flush", ""},

@@ -48,12 +48,6 @@ func (p Policy) bootRow(s State) row {
 	case ToWebhook:
 		return rowToWebhook
 	}
-	switch s.Intent {
-	case ModeWebhook:
-		return rowWebhook
-	case ModePolling:
-		return rowPolling
-	}
 	return rowFirst
 }
 

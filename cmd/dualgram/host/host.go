@@ -203,7 +203,7 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Path: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}})
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}})
 	return err
 }
 

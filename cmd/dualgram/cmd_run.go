@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"dualgram/cmd/dualgram/config"
+	"dualgram/cmd/dualgram/host"
+	"dualgram/store"
+	"dualgram/supervisor/console"
+	"dualgram/transport/webhook"
+
+	"github.com/rs/zerolog"
+	"github.com/spf13/cobra"
+)
+
+const runLong = `run takes in the updates of every bot of the configuration until it is told to
+stop by SIGTERM or Ctrl-C. It then goes on receiving while the bot takes what is
+waiting, for at most shutdown_timeout, and leaves the webhook registered.
+
+SIGHUP reads certificates again and reopens files that log rotation has moved.
+
+A bot that already has a webhook elsewhere is never overpowered: run names it and
+waits. With --take-over it shows that webhook and how many updates are pending,
+and replaces it. No pending update is dropped.`
+
+func (a *app) runCommand() *cobra.Command {
+	var takeOver bool
+	c := &cobra.Command{
+		Use: "run", Short: "Take in updates until told to stop", Long: runLong, GroupID: groupRun,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.runHost(cmd.Context(), takeOver) },
+	}
+	c.Flags().BoolVar(&takeOver, "take-over", false, "replace a webhook that this host did not set")
+	return c
+}
+
+func (a *app) runHost(ctx context.Context, takeOver bool) error {
+	cfg, err := config.Load(a.configFile(), a.env)
+	if err != nil {
+		return err
+	}
+	log := newLogger(a.stderr, cfg.Log, a.useColor(a.stderr))
+	for _, w := range cfg.Warnings {
+		log.Warn().Str("code", w.Code).Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
+	}
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	h, err := host.New(ctx, cfg, host.Options{Version: version().Version, Logger: log, TakeOver: takeOver, Stdout: a.stdout})
+	if err != nil {
+		return startFailure(err)
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	reloads := make(chan struct{})
+	go func() {
+		defer close(reloads)
+		for range hup {
+			h.Reload()
+		}
+	}()
+	log.Info().Str("version", version().Version).Str("config", cfg.File).Str("config_hash", config.Hash(cfg)).
+		Str("store", cfg.Store.Path).Str("control", cfg.Control.Socket).Int("bots", len(cfg.Bots)).Msg("dualgram is running")
+	err = h.Run(ctx)
+	signal.Stop(hup)
+	close(hup)
+	<-reloads
+	if err != nil {
+		return couldNotRun("stopped: "+config.Redact(err.Error()), "see the log above; what was acknowledged is in the store", err)
+	}
+	log.Info().Msg("stopped in good order")
+	return nil
+}
+
+// startFailure turns what New found wrong into an exit code and a fix.
+func startFailure(err error) error {
+	var problems config.Errors
+	if errors.As(err, &problems) {
+		return problems
+	}
+	msg := config.Redact(err.Error())
+	var se *store.Error
+	var we *webhook.Error
+	var ce *console.SocketError
+	switch {
+	case errors.As(err, &se):
+		return couldNotRun(msg, se.Hint, err)
+	case errors.As(err, &we):
+		return couldNotRun(msg, we.Hint, err)
+	case errors.As(err, &ce):
+		return couldNotRun(msg, ce.Hint, err)
+	case errors.Is(err, syscall.EADDRINUSE):
+		return couldNotRun(msg, "another process listens there: find it with ss -ltnp, or choose another address in webhook.listen", err)
+	case errors.Is(err, syscall.EACCES):
+		return couldNotRun(msg, "a port below 1024 needs CAP_NET_BIND_SERVICE; otherwise check the path's permissions", err)
+	}
+	return couldNotRun(msg, "", err)
+}
+
+// newLogger makes the log: JSON lines with stable field names, or lines for
+// people.
+func newLogger(w io.Writer, c config.Log, color bool) zerolog.Logger {
+	level, err := zerolog.ParseLevel(strings.ToLower(c.Level))
+	if err != nil {
+		level = zerolog.InfoLevel
+	}
+	if c.Format == "console" {
+		w = zerolog.ConsoleWriter{Out: w, NoColor: !color, TimeFormat: "15:04:05.000"}
+	}
+	// The time is added by a hook and not by zerolog.TimeFieldFormat, which is
+	// the whole process's.
+	return zerolog.New(w).Level(level).Hook(stamp{})
+}
+
+// stamp gives each line the time, to the millisecond.
+type stamp struct{}
+
+// Run implements zerolog.Hook.
+func (stamp) Run(e *zerolog.Event, _ zerolog.Level, _ string) {
+	e.Str("time", time.Now().UTC().Format("2006-01-02T15:04:05.000Z07:00"))
+}
