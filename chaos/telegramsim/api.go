@@ -105,7 +105,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.unlock()
 
 	ctx := r.Context()
-	if !s.pause(ctx, before) {
+	if !s.pause(s.ctx, before) { // what was sent arrives, whether the client waits or not
 		drop(w, false)
 	}
 	if down {
@@ -157,7 +157,11 @@ func (s *Sim) latency() (before, after time.Duration) {
 
 // strike carries out a fault and reports whether the call goes on.
 func (s *Sim) strike(ctx context.Context, w http.ResponseWriter, f *Fault) bool {
-	if !s.pause(ctx, f.Delay) {
+	while := ctx
+	if f.Kind == FaultLate || f.Kind == FaultLose || f.Kind == FaultLoseHang {
+		while = s.ctx
+	}
+	if !s.pause(while, f.Delay) {
 		drop(w, false)
 	}
 	switch f.Kind {

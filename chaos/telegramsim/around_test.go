@@ -202,6 +202,14 @@ var aroundClauses = map[string]func(*testing.T){
 				w.Errorf("%v, %q", r.Err, w.info().URL)
 			}
 			w.s.SetFault(Fault{Kind: FaultLoseHang, Method: "deleteWebhook", Count: 1})
+			w.s.SetFault(Fault{Kind: FaultLate, Method: "getUpdates", Delay: time.Minute})
+			ctx3, cancel3 := context.WithTimeout(context.Background(), time.Second)
+			defer cancel3()
+			w.do(ctx3, "getUpdates")
+			time.Sleep(2 * time.Minute)
+			if b, _ := w.s.Bot(botID); b.Counters.Methods["getupdates"] != 1 {
+				w.Error("a late call was not carried out")
+			}
 			ctx2, cancel2 := context.WithTimeout(context.Background(), time.Second)
 			defer cancel2()
 			if r := w.do(ctx2, "deleteWebhook"); r.Err == nil || w.info().URL != "" {
@@ -216,6 +224,15 @@ var aroundClauses = map[string]func(*testing.T){
 			w.call("getMe")
 			if d := time.Since(start); d != 300*time.Millisecond {
 				w.Errorf("took %v", d)
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer cancel()
+			if r := w.do(ctx, "setWebhook", "url", tlsHook); r.Err == nil || w.info().URL != "" {
+				w.Errorf("%v, %q", r.Err, w.info().URL)
+			}
+			time.Sleep(60 * time.Millisecond)
+			if w.info().URL != tlsHook {
+				w.Error("a call under way did not arrive because its client had given up")
 			}
 			w.s.SetKnobs(Knobs{Latency: 100 * time.Millisecond, LatencyMax: time.Second})
 			seen := map[time.Duration]bool{}

@@ -20,6 +20,10 @@ import (
 //	POST   /control/v1/bots/{id}/redeliver   {"update_id": 1}
 //	POST   /control/v1/bots/{id}/series      {"next": 0}
 //	POST   /control/v1/bots/{id}/webhook     {"url": "https://…"}: somebody else sets it; "" deletes
+//	PUT    /control/v1/bots/{id}/traffic     {"rate": 5, "chats": 50, "seed": 1, "max": 0}; replaces what runs
+//	DELETE /control/v1/bots/{id}/traffic     stops it
+//	PUT    /control/v1/bots/{id}/poller      {"timeout": 20}: a foreign poller, seconds
+//	DELETE /control/v1/bots/{id}/poller      stops it
 //	GET    /control/v1/bots/{id}/info        as getWebhookInfo
 //	GET    /control/v1/truth                 everything; ?bot=1 for one
 //	GET    /control/v1/knobs                 Knobs
@@ -29,7 +33,9 @@ import (
 //	PUT    /control/v1/hosts/{name}          ["1.2.3.4"]
 //	DELETE /control/v1/dns                   flushes the resolver's cache
 //	POST   /control/v1/restart               {"down": nanoseconds, "tell": false}
-//	POST   /control/v1/reset                 ends faults, knobs back to the options
+//	POST   /control/v1/reset                 ends faults, traffic and pollers, knobs back to the options
+//
+// Durations are nanoseconds where nothing else is said.
 func (s *Sim) ControlHandler() http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, f func(*http.Request) (any, error)) {
@@ -98,6 +104,7 @@ func (s *Sim) ControlHandler() http.Handler {
 		}
 		return s.Info(id)
 	})
+	s.controlRunning(handle)
 	handle("GET /control/v1/truth", func(r *http.Request) (any, error) {
 		if q := r.FormValue("bot"); q != "" {
 			id, err := strconv.ParseInt(q, 10, 64)
@@ -143,6 +150,7 @@ func (s *Sim) ControlHandler() http.Handler {
 	})
 	handle("POST /control/v1/reset", func(*http.Request) (any, error) {
 		s.ClearFaults()
+		s.stopAll()
 		s.SetKnobs(Knobs{Local: s.o.Local})
 		return done, nil
 	})

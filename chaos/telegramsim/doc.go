@@ -30,5 +30,8 @@
 //
 // The front end of api.telegram.org (its limits, its HTML pages), its Telegram
 // side, files and sending are not simulated; sendMessage and answer* return
-// just enough for a sample bot.
+// just enough for a sample bot. Left out of the server itself are the limits on
+// bots loaded and requests active at once, the 429 while a certificate file is
+// being copied, webhook proxies, and the second 60 s that a large answer which
+// is not JSON may get.
 package telegramsim

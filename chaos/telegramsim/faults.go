@@ -1,11 +1,10 @@
 package telegramsim
 
 import (
+	"io"
 	"log"
 	"strings"
 	"time"
-
-	"io"
 )
 
 // Knobs change how the server behaves. They may be set at any time.
@@ -38,6 +37,10 @@ const (
 	FaultLose     FaultKind = "lose"      // carried out, then the connection is reset instead of the answer
 	FaultLoseHang FaultKind = "lose_hang" // carried out, but the answer never comes
 )
+
+// FaultLate carries the call out after Delay and answers then, whether the
+// client still waits or not.
+const FaultLate FaultKind = "late"
 
 // Fault makes Bot API calls fail.
 type Fault struct {

@@ -3,6 +3,7 @@ package telegramsim
 import (
 	"encoding/json"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -62,13 +63,10 @@ func (s *Sim) ForeignPoller(botID int64, timeout time.Duration) (stop func(), er
 		close(ended)
 	}
 	s.unlock()
-	done := false
+	var once sync.Once
 	return func() {
-		if !done {
-			done = true
-			close(quit)
-			<-ended
-		}
+		once.Do(func() { close(quit) })
+		<-ended
 	}, nil
 }
 

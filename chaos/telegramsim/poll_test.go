@@ -252,6 +252,10 @@ var pollClauses = map[string]func(*testing.T){
 			newer := w.goCall("getUpdates", "timeout", "2", "offset", "4")
 			w.want(<-old, 409, conflictPoll)
 			equal(w, "the newer", pageIDs(w.T, <-newer), []int64{})
+			old = w.goCall("getUpdates", "timeout", "50", "offset", "5")
+			id := w.push(Update{})
+			equal(w, "the newer has data at once", w.ids("timeout", "50"), []int64{id})
+			equal(w, "and so has the older", pageIDs(w.T, <-old), []int64{id})
 		})
 	},
 	"S19": func(t *testing.T) {

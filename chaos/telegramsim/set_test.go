@@ -125,6 +125,7 @@ var setClauses = map[string]func(*testing.T){
 			poll = w.goCall("getUpdates", "timeout", "5", "offset", "1")
 			w.want(w.call("setWebhook", "url", tlsHook), 429, "Too Many Requests: retry after 1")
 			w.want(w.call("deleteWebhook"), 200, "Webhook is already deleted")
+			w.want(w.call("deleteWebhook", "drop_pending_updates", "1"), 200, "Webhook was deleted")
 			equal(w, "untouched by those", pageIDs(w.T, <-poll), []int64{})
 		})
 	},

@@ -69,7 +69,8 @@ type Sim struct {
 	hosts   map[string][]netip.Addr
 	cache   map[string]resolved
 	servers []*http.Server
-	ticks   int64 // source of unique nanoseconds
+	ticks   int64             // source of unique nanoseconds
+	running map[string]func() // traffic and foreign pollers of the control surface
 	downTil time.Time
 	gc      *time.Timer
 }
@@ -84,6 +85,8 @@ func New(o Options) *Sim {
 		tokens: map[string]*bot{},
 		hosts:  map[string][]netip.Addr{},
 		cache:  map[string]resolved{},
+
+		running: map[string]func(){},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.gc = s.timer(gcInterval, s.collect)
@@ -150,8 +153,9 @@ func (s *Sim) spawn(f func()) {
 	}
 }
 
-// timer calls f under the lock after d, plus nanoseconds that no other timer
-// has: things due at the same instant happen in the order of their making.
+// timer calls f under the lock after d, plus a few nanoseconds in turn (of
+// 997): things due at the same instant happen one by one, in the same order
+// each time.
 func (s *Sim) timer(d time.Duration, f func()) *time.Timer {
 	s.ticks++
 	return time.AfterFunc(max(d, 0)+time.Duration(s.ticks%997+1), func() {
