@@ -112,7 +112,11 @@ func TestRefuseAndListen(t *testing.T) {
 	if _, err := n.Dial(t.Context(), "tcp", "10.9.9.9:8443"); err != nil {
 		t.Errorf("wildcard listener: %v", err)
 	}
+	waiting, _ := n.Dial(t.Context(), "tcp", "10.9.9.9:8443")
 	ln.Close()
+	if _, err := waiting.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a connection that nobody accepted: %v", err)
+	}
 	if _, err := ln.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept on a closed listener: %v", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strconv"
@@ -96,7 +98,7 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	s.lock()
 	b := s.tokens[token]
-	before, after := s.latency()
+	before, after := s.latency(token, method)
 	var f *Fault
 	if b != nil {
 		f = s.fault(b.id, method)
@@ -150,8 +152,23 @@ func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	write(w, a)
 }
 
-func (s *Sim) latency() (before, after time.Duration) {
-	d := s.between(s.knobs.Latency, s.knobs.LatencyMax)
+// latency draws from a generator of the bot's and method's own, so that calls
+// which come at the same instant, in whatever order, get the same latencies each
+// time.
+func (s *Sim) latency(token, method string) (before, after time.Duration) {
+	lo, hi := s.knobs.Latency, s.knobs.LatencyMax
+	if hi <= lo {
+		return lo / 2, lo - lo/2
+	}
+	key := token + "/" + method
+	g := s.lags[key]
+	if g == nil {
+		h := fnv.New64a()
+		h.Write([]byte(key))
+		g = rand.New(rand.NewPCG(s.o.Seed, h.Sum64()))
+		s.lags[key] = g
+	}
+	d := lo + time.Duration(g.Int64N(int64(hi-lo)+1))
 	return d / 2, d - d/2
 }
 

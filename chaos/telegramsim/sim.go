@@ -62,6 +62,7 @@ type Sim struct {
 	after   []func() // run by unlock
 	closed  bool
 	rng     *rand.Rand
+	lags    map[string]*rand.Rand // by token and method
 	knobs   Knobs
 	faults  []*Fault
 	bots    map[int64]*bot
@@ -80,6 +81,7 @@ func New(o Options) *Sim {
 	s := &Sim{
 		o:      o,
 		rng:    rand.New(rand.NewPCG(o.Seed, o.Seed^0x9e3779b97f4a7c15)),
+		lags:   map[string]*rand.Rand{},
 		knobs:  Knobs{Local: o.Local},
 		bots:   map[int64]*bot{},
 		tokens: map[string]*bot{},
