@@ -27,6 +27,7 @@ var (
 	simSeed  = flag.Uint64("sim.seed", 1, "first seed of TestSimulate")
 	simPlant = flag.String("sim.plant", "", "break dualgram on purpose: loss, double or late")
 	simLog   = flag.Bool("sim.log", false, "show the log of each run")
+	simAgain = flag.Int("sim.reproduce", 0, "how often TestReproduce repeats its seed; 0: not at all")
 	simJSON  = flag.String("sim.json", "", "write the figures of all runs to this file")
 )
 
@@ -74,6 +75,7 @@ type outcome struct {
 	Doubled  int           `json:"doubled"` // accepted as new more than once by the ledger
 	Problems []string      `json:"problems,omitempty"`
 	Took     time.Duration `json:"took"` // virtual
+	Story    string        `json:"-"`    // what happened when, in virtual time
 }
 
 // auditLedger counts what the ledger accepts as new, and carries the planted
@@ -261,6 +263,9 @@ func runPlan(t *testing.T, p plan, plant string, log zerolog.Logger) (o outcome)
 	if p.Crash != "" && !crashed {
 		problem("the run never came to %s", p.Crash)
 	}
+	for _, e := range w.story() {
+		o.Story += fmt.Sprintln(e.At.Sub(onset), e.Kind, e.Epoch, e.From, e.To, e.Cause, e.Name, e.Level, e.Source, e.Error)
+	}
 	w.close()
 	return o
 }
@@ -344,6 +349,37 @@ func TestSimulate(t *testing.T) {
 		}
 	})
 	report(t, all)
+}
+
+// TestReproduce tells how often a seed gives the same story to the nanosecond.
+// Inputs, faults and the simulator's ties follow from the seed; the scheduler and
+// the jitter of retries do not.
+func TestReproduce(t *testing.T) {
+	if *simAgain == 0 {
+		t.Skip("needs -sim.reproduce")
+	}
+	p := planOf(*simSeed)
+	stories, figs := map[string]int{}, map[figures]int{}
+	for i := range *simAgain {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			o := simulate(t, p, *simPlant, zerolog.Nop())
+			stories[o.Story]++
+			if *simJSON != "" {
+				_ = os.WriteFile(fmt.Sprintf("%s.%d", *simJSON, i), []byte(o.Story), 0o644)
+			}
+			o.Figures.Failover = o.Figures.Failover.Round(time.Millisecond)
+			figs[o.Figures]++
+		})
+	}
+	same, sameFigures := 0, 0
+	for _, n := range stories {
+		same = max(same, n)
+	}
+	for _, n := range figs {
+		sameFigures = max(sameFigures, n)
+	}
+	fmt.Printf("reproduce: seed %d (%s, crash at %q): the same story in %d of %d, the same figures in %d\n",
+		p.Seed, p.Fault, p.Crash, same, *simAgain, sameFigures)
 }
 
 // report prints what all runs came to.

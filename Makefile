@@ -1,0 +1,51 @@
+# make demo and make test are all that a newcomer needs; both want Go and make
+# and nothing else.
+
+GO      ?= go
+RUNS    ?= 1000
+SEED    ?= 1
+PLANT   ?=
+FUZZ    ?= 10s
+
+.PHONY: help demo test build simulate replay reproduce bench race fuzz lint vet clean
+
+help: ## show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: ## two minutes of outages: simulator, supervisor, sample bot, verdict
+	@$(GO) run ./cmd/dualgram demo
+
+test: ## everything that needs only Go, real processes included
+	$(GO) vet ./...
+	BBOLT_VERIFY=all $(GO) test -timeout 15m ./...
+
+build: ## the binary, in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/dualgram ./cmd/dualgram
+
+simulate: ## RUNS=1000 seeded outages in virtual time; PLANT=loss|double|late must fail
+	$(GO) test -count=1 -timeout 4h -run '^TestSimulate$$' ./supervisor -v -sim.runs=$(RUNS) -sim.seed=$(SEED) -sim.plant=$(PLANT) | grep -v -E '^\s*(=== |--- PASS)'
+
+replay: ## SEED=n: one simulated outage again, with its log
+	$(GO) test -count=1 -run '^TestSimulate$$' ./supervisor -v -sim.runs=1 -sim.seed=$(SEED) -sim.plant=$(PLANT) -sim.log
+
+reproduce: ## SEED=n: how often of 20 a replay has the same story
+	$(GO) test -count=1 -run '^TestReproduce$$' ./supervisor -v -sim.seed=$(SEED) -sim.reproduce=20
+
+bench: ## durable intake, drain, idle cost; ratios within one run
+	@$(GO) run ./cmd/dualgram/bench
+
+race: ## the tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
+
+fuzz: ## every fuzz target for FUZZ=10s
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "fuzz $$pkg $$f"; \
+	    $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ) -fuzzminimizetime 10x $$pkg; \
+	  done; done
+
+lint: ## golangci-lint, which has to be installed
+	golangci-lint run ./...
+
+clean: ## remove what make built
+	rm -rf bin dist
