@@ -122,7 +122,7 @@ func lifetime(kind string, f facts, now time.Time) (expires int64, keep bool) {
 }
 
 // ordering is the server's webhook_queue_id: updates of one value are delivered
-// one after another (Client.cpp:17959, section 1.2 of the clause table).
+// one after another (Client.cpp:17959).
 func ordering(kind string, f facts) int64 {
 	k := func(id, n int64) int64 {
 		if id == 0 {
