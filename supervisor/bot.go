@@ -68,6 +68,8 @@ type Bot struct {
 	polls      pollWatch
 	current    *Handover // the handover under way or just done
 	would      string    // the last thing that was decided and not done
+	withheld   bool      // in this tick
+	lost       lossWatch
 	lastTick   time.Time
 	skew       time.Duration // Telegram's clock minus ours
 	tookOver   bool
@@ -209,6 +211,7 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 		}
 	}
 	b.lastTick = now
+	b.withheld = false
 	b.askInfo(ctx, now)
 	b.askStandby(ctx, now)
 	b.detect(now)
@@ -230,6 +233,10 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 			b.dirty = false
 		}
 	}
+	if !b.withheld {
+		b.would = "" // what comes again later is news again
+	}
+	b.watchLoss(ctx, now)
 	b.publish(now)
 }
 
@@ -249,8 +256,6 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, onset ...time.Time) e
 	n, f := b.opt.Policy.Step(b.state, e)
 	if f.Would != failover.NoJob {
 		b.noteWould(ctx, e.At, f)
-	} else if e.Kind == failover.Tick && b.state.Phase != n.Phase {
-		b.would = ""
 	}
 	if f.Automatic && !b.asked(ctx, n, f) {
 		return nil
@@ -383,6 +388,7 @@ const DefaultVetoDeadline = 500 * time.Millisecond
 
 func (b *Bot) noteWould(ctx context.Context, at time.Time, f failover.Effects) {
 	key := f.Would.String() + "/" + f.WouldWhy + "/" + f.WouldBe.Name
+	b.withheld = true
 	if key == b.would {
 		return
 	}

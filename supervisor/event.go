@@ -93,16 +93,8 @@ func (e Event) entry() (store.Entry, error) {
 // emit logs the event, shows it to the observer, and counts it. The journal is
 // written by [Bot.record] or together with the state.
 func (b *Bot) emit(e Event) {
-	level := zerolog.InfoLevel
-	switch {
-	case e.Kind == EventLoss || e.Kind == EventForeign:
-		level = zerolog.ErrorLevel
-	case e.Error != "" || e.Kind == EventWould || e.Kind == EventSignal && e.Level != Clear.String():
-		level = zerolog.WarnLevel
-	case e.Kind == EventStep:
-		level = zerolog.DebugLevel
-	}
-	l := b.log.WithLevel(level).Str("event", e.Kind).Uint64("epoch", e.Epoch)
+	l := b.log.WithLevel(e.level()) //nolint:zerologlint // sent below
+	l.Str("event", e.Kind).Uint64("epoch", e.Epoch)
 	str := func(key, v string) {
 		if v != "" {
 			l.Str(key, v)
@@ -126,6 +118,19 @@ func (b *Bot) emit(e Event) {
 	if b.opt.Observe != nil {
 		b.opt.Observe(e)
 	}
+}
+
+// level is the event's weight in the log.
+func (e Event) level() zerolog.Level {
+	switch {
+	case e.Kind == EventLoss || e.Kind == EventForeign:
+		return zerolog.ErrorLevel
+	case e.Kind == EventSignal && e.Level == Tripped.String(), e.Kind == EventWould, e.Error != "":
+		return zerolog.WarnLevel
+	case e.Kind == EventStep, e.Kind == EventSignal:
+		return zerolog.DebugLevel
+	}
+	return zerolog.InfoLevel
 }
 
 func eventMessage(e Event) string {

@@ -35,6 +35,7 @@ type infoWatch struct {
 	soon   bool      // don't wait for the interval
 	sent   time.Time // when the last call was sent
 	until  time.Time // a 429 forbids calls until then
+	asked  uint64
 
 	last    botapi.WebhookInfo
 	lastAt  time.Time // when the call that brought it was sent
@@ -87,7 +88,10 @@ func (b *Bot) infoInterval() time.Duration {
 			return b.opt.Thresholds.InfoSuspect
 		}
 	}
-	return b.opt.Thresholds.InfoInterval
+	// Up to a tenth sooner, so that many bots that were started together don't
+	// ask together for ever.
+	d := b.opt.Thresholds.InfoInterval
+	return d - time.Duration((b.opt.Policy.Seed+b.info.asked)*7919%100)*d/1000
 }
 
 // askInfo calls getWebhookInfo if it is due. One call is under way at a time.
@@ -97,6 +101,7 @@ func (b *Bot) askInfo(ctx context.Context, now time.Time) {
 		return
 	}
 	w.flying, w.soon, w.sent = true, false, now
+	w.asked++
 	epoch, deadline := b.state.Epoch, b.opt.Thresholds.InfoDeadline
 	b.calls.Go(func() {
 		var info botapi.WebhookInfo
@@ -219,19 +224,38 @@ func (b *Bot) tellLedger(ctx context.Context, now time.Time, info botapi.Webhook
 		if !settle {
 			return
 		}
-		if got, err := b.ledger.SettleHoles(c, before); err == nil {
-			b.post(ctx, func() { b.lost(ctx, got.Lost, got.ExpiredSuspected) })
+		if _, err := b.ledger.SettleHoles(c, before); err != nil && c.Err() == nil {
+			b.log.Warn().Err(err).Msg("the ledger's open holes could not be settled and will be tried again")
 		}
 	})
 }
 
-// lost reports update_ids that never came and that Telegram no longer has.
-func (b *Bot) lost(ctx context.Context, lost, expired int) {
-	b.metrics.lost(lost, expired)
-	if lost+expired == 0 {
+// lossWatch compares the ledger's counts, which a page of getUpdates may raise as
+// well as [Ledger.SettleHoles].
+type lossWatch struct {
+	looked        time.Time
+	lost, expired uint64
+	known         bool
+}
+
+// lossEvery is how often the counts are compared.
+const lossEvery = time.Second
+
+// watchLoss reports update_ids that never came and that Telegram no longer has.
+func (b *Bot) watchLoss(ctx context.Context, now time.Time) {
+	w := &b.lost
+	if w.known && now.Sub(w.looked) < lossEvery {
 		return
 	}
-	b.record(ctx, Event{At: time.Now(), Bot: b.opt.Name, Kind: EventLoss, Epoch: b.state.Epoch, Count: lost + expired,
+	st := b.ledger.Stats()
+	lost, expired := st.Lost-w.lost, st.ExpiredSuspected-w.expired
+	news := w.known && lost+expired > 0
+	*w = lossWatch{looked: now, lost: st.Lost, expired: st.ExpiredSuspected, known: true}
+	if !news {
+		return
+	}
+	b.metrics.lost(int(lost), int(expired))
+	b.record(ctx, Event{At: now, Bot: b.opt.Name, Kind: EventLoss, Epoch: b.state.Epoch, Count: int(lost + expired),
 		Evidence: fmt.Sprintf("%d lost, %d probably expired before they could be taken", lost, expired)})
 }
 
