@@ -215,7 +215,7 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	b.askInfo(ctx, now)
 	b.askStandby(ctx, now)
 	b.detect(now)
-	b.watchPoll(now)
+	b.watchPoll()
 	if b.state.Phase == failover.Webhook {
 		b.judgeTrial(ctx, now)
 		for _, r := range b.readings {
@@ -227,7 +227,7 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	}
 	b.firstUpdates(ctx)
 	ready, why := b.ready()
-	b.apply(ctx, failover.Event{Kind: failover.Tick, At: now, Ready: ready, NotReady: why, Drained: b.drained()})
+	b.step(ctx, failover.Event{Kind: failover.Tick, At: now, Ready: ready, NotReady: why, Drained: b.drained()})
 	if b.dirty {
 		if err := b.persist(ctx, b.state); err == nil {
 			b.dirty = false
@@ -241,13 +241,19 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 }
 
 func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
-	b.apply(ctx, failover.Event{
+	b.step(ctx, failover.Event{
 		Kind: failover.Trip, At: now, Epoch: b.state.Epoch,
 		Cause:        failover.Cause{Name: r.Signal, Evidence: r.Evidence},
 		Excused:      r.Excused,
 		StoreFailing: !b.health().OK,
 		Blind:        b.blind(),
 	}, r.Since)
+}
+
+// step applies an event that comes again by itself if its decision could not be
+// saved; apply has logged that.
+func (b *Bot) step(ctx context.Context, e failover.Event, onset ...time.Time) {
+	_ = b.apply(ctx, e, onset...)
 }
 
 // apply steps the state and does what comes of it. onset is when what caused the

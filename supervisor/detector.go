@@ -151,7 +151,7 @@ func (b *Bot) read(now time.Time) []Reading {
 		}
 		if b.state.Phase == failover.Webhook {
 			arrived, busy := b.arrivals()
-			stall := b.stall.read(now, arrived, busy)
+			stall := b.stall.read(arrived, busy)
 			refused := b.arrived.lastRefused()
 			stall.Excused = !refused.IsZero() && now.Sub(refused) < t.Excuse && !refused.Before(b.excuseFrom())
 			rs = append(rs, tlsReading, b.fail.read(now), b.timeout(now), stall)
@@ -167,7 +167,7 @@ func (b *Bot) read(now time.Time) []Reading {
 			standby.Evidence += ": " + err.Error()
 		}
 	}
-	return append(rs, standby, b.polls.read(now), b.store(now))
+	return append(rs, standby, b.polls.read(), b.store(now))
 }
 
 // excuseFrom is the moment before which our refusals no longer matter, because a
@@ -272,6 +272,6 @@ func (b *Bot) judgeTrial(ctx context.Context, now time.Time) {
 		}
 	}
 	if failover.TrialPassed(b.state.Registered, now, v) {
-		b.apply(ctx, failover.Event{Kind: failover.Proven, At: now, Epoch: b.state.Epoch})
+		b.step(ctx, failover.Event{Kind: failover.Proven, At: now, Epoch: b.state.Epoch})
 	}
 }

@@ -78,7 +78,7 @@ func (b *Bot) worker(ctx context.Context) {
 			e, done := w.do(ctx, j)
 			if done {
 				e.At, e.Epoch = time.Now(), j.epoch
-				b.post(ctx, func() { b.apply(ctx, e) })
+				b.post(ctx, func() { b.step(ctx, e) })
 			}
 		}
 	}
@@ -165,7 +165,7 @@ func (w *worker) toPolling(ctx context.Context, j job) failover.Event {
 			owner, evidence := w.whose(ctx)
 			if j.del && try == 0 && (owner == failover.Ours || owner == failover.OursOther || owner == failover.Nobody) {
 				if owner != failover.Nobody {
-					w.deleteWebhook(ctx, j)
+					_ = w.deleteWebhook(ctx, j) // the poll tells whether it happened
 				}
 				continue
 			}
@@ -244,13 +244,9 @@ func (w *worker) toWebhook(ctx context.Context, j job) failover.Event {
 	if err := w.at(ctx, j, StepSetSent, nil, began); err != nil {
 		return failover.Event{Kind: failover.SetFailed, Cause: causeOf(err)}
 	}
-	err, answered := w.setWebhook(ctx, params)
-	if !answered {
-		w.at(ctx, j, StepSetAcked, errNoAnswer, began)
-		return failover.Event{Kind: failover.SetUnknown, Cause: causeOf(errNoAnswer)}
-	}
+	err := w.setWebhook(ctx, params)
 	if err != nil {
-		w.at(ctx, j, StepSetAcked, err, began)
+		_ = w.at(ctx, j, StepSetAcked, err, began)
 		return setEvent(err)
 	}
 	if err := w.acked(ctx, params); err != nil {
@@ -276,9 +272,9 @@ func setEvent(err error) failover.Event {
 }
 
 // setWebhook sends the set and waits for the answer as long as a handover can
-// afford. A 429 is obeyed once: Telegram takes one set a second
+// afford; then it returns errNoAnswer. A 429 is obeyed once: Telegram takes one set a second
 // (Client.cpp:15733-15739).
-func (w *worker) setWebhook(ctx context.Context, params botapi.SetWebhook) (err error, answered bool) {
+func (w *worker) setWebhook(ctx context.Context, params botapi.SetWebhook) error {
 	done := make(chan error, 1)
 	w.calls.Go(func() {
 		c, cancel := context.WithTimeout(ctx, setDeadline)
@@ -298,10 +294,10 @@ func (w *worker) setWebhook(ctx context.Context, params botapi.SetWebhook) (err 
 	defer patience.Stop()
 	select {
 	case err := <-done:
-		return err, true
+		return err
 	case <-patience.C:
 		w.set = done
-		return nil, false
+		return errNoAnswer
 	}
 }
 

@@ -132,13 +132,13 @@ func (b *Bot) pollerEnded(ctx context.Context, epoch uint64, r *pollerRun) {
 	now := time.Now()
 	switch {
 	case errors.Is(r.err, polling.ErrUnauthorized):
-		b.apply(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: epoch, Cause: causeOf(r.err)})
+		b.step(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: epoch, Cause: causeOf(r.err)})
 	case errors.Is(r.err, polling.ErrWebhookActive):
 		// Whose it is decides; the next answer of getWebhookInfo tells.
 		b.polls.down = true
 		b.info.soon = true
 	default:
-		b.apply(ctx, failover.Event{Kind: failover.PollerLost, At: now, Epoch: epoch, Cause: causeOf(r.err)})
+		b.step(ctx, failover.Event{Kind: failover.PollerLost, At: now, Epoch: epoch, Cause: causeOf(r.err)})
 	}
 }
 
@@ -171,7 +171,7 @@ func (p *pollWatch) stuck(g polling.Progress) bool {
 	return p.seen >= 2 && p.call == g.Calls && !g.CallStarted.IsZero()
 }
 
-func (p *pollWatch) read(time.Time) Reading {
+func (p *pollWatch) read() Reading {
 	r := Reading{Signal: SignalPollStall}
 	if p.seen > 0 {
 		r.Level, r.Since = Suspect, p.since
@@ -185,7 +185,7 @@ func (p *pollWatch) read(time.Time) Reading {
 
 // watchPoll repairs a stuck poll: it is cut, and the next goes out on new
 // connections.
-func (b *Bot) watchPoll(now time.Time) {
+func (b *Bot) watchPoll() {
 	if b.state.Phase != failover.Polling {
 		b.polls = pollWatch{}
 		return

@@ -45,7 +45,7 @@ func (s *stall) sampled(x sample, arrived time.Time, busy bool) {
 func (s *stall) clear() { s.first, s.count = time.Time{}, 0 }
 
 // read judges the run. A delivery that came after the last sample ends it.
-func (s *stall) read(now, arrived time.Time, busy bool) Reading {
+func (s *stall) read(arrived time.Time, busy bool) Reading {
 	r := Reading{Signal: SignalStall, Moves: true}
 	if s.first.IsZero() {
 		return r

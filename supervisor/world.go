@@ -148,14 +148,14 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	if current && b.state.Phase == failover.Polling {
 		b.polls.sampled(sent, info.PendingUpdateCount, b.poller.Progress())
 	}
-	b.apply(ctx, failover.Event{
+	b.step(ctx, failover.Event{
 		Kind: failover.World, At: now, Epoch: epoch, URL: w.owner, SentAt: sent,
 		PollerDown: b.polls.down,
 		Cause:      failover.Cause{Evidence: b.describe(info, w.owner)},
 	})
 	if b.opt.TakeOver && !b.tookOver && b.state.Phase == failover.Held && b.state.Cause.Name == failover.CauseForeign {
 		b.tookOver = true
-		b.apply(ctx, failover.Event{Kind: failover.Operator, At: now, Command: failover.TakeOver,
+		b.step(ctx, failover.Event{Kind: failover.Operator, At: now, Command: failover.TakeOver,
 			Cause: failover.Cause{Name: failover.CauseOperator, Evidence: "take-over at the start of " + b.describe(info, w.owner)}})
 	}
 	b.tellLedger(ctx, now, info)
@@ -170,14 +170,14 @@ func (b *Bot) infoFailed(ctx context.Context, now time.Time, epoch uint64, err e
 			b.log.Warn().Dur("retry_after", e.RetryAfter).Msg("getWebhookInfo is rate limited: what only Telegram can see goes unseen until then")
 		case botapi.KindUnauthorized:
 			if !b.state.Busy && b.state.Phase != failover.Held {
-				b.apply(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: b.state.Epoch,
+				b.step(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: b.state.Epoch,
 					Cause: failover.Cause{Name: failover.CauseUnauthorized, Evidence: e.Error()}})
 			}
 			return
 		}
 	}
 	if b.state.Phase == failover.Starting {
-		b.apply(ctx, failover.Event{Kind: failover.World, At: now, Epoch: epoch, URL: failover.Unreachable})
+		b.step(ctx, failover.Event{Kind: failover.World, At: now, Epoch: epoch, URL: failover.Unreachable})
 	}
 }
 
