@@ -21,11 +21,6 @@ type connRule struct {
 	stopAccept bool // new connections are left in the queue
 }
 
-// onConn reports whether the rule acts on established connections.
-func (r *connRule) onConn() bool {
-	return r.hold || r.swallow || r.holdWrites || r.latency > 0 || r.resetAfter > 0
-}
-
 // conn is an accepted connection. Faults are looked at on each read and write,
 // so they act on connections that were there before them.
 type conn struct {
@@ -88,25 +83,24 @@ func (c *conn) verdict(f *fault) *mark {
 
 // find returns the first live fault that hits this connection and whose rule
 // satisfies want.
-func (c *conn) find(want func(*connRule) bool) (*fault, *mark) {
+func (c *conn) find(want func(*connRule) bool) *fault {
 	t := c.l.reg.load()
 	if t == nil {
-		return nil, nil
+		return nil
 	}
 	for _, f := range t.conn {
 		if want(f.b.conn) {
-			if m := c.verdict(f); m != nil {
-				return f, m
+			if c.verdict(f) != nil {
+				return f
 			}
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 func holds(r *connRule) bool    { return r.hold }
 func stalls(r *connRule) bool   { return r.holdWrites }
 func swallows(r *connRule) bool { return r.swallow }
-func resets(r *connRule) bool   { return r.resetAfter > 0 }
 func delays(r *connRule) bool   { return r.latency > 0 }
 
 // Read implements net.Conn.
@@ -142,7 +136,7 @@ func (c *conn) readHeld(p []byte) (n int, ok bool, err error) {
 		if err := c.state(); err != nil {
 			return 0, false, err
 		}
-		if f, _ := c.find(holds); f != nil {
+		if f := c.find(holds); f != nil {
 			if err := c.rd.wait(c.closed, f.done, time.Time{}); err != nil {
 				return 0, false, err
 			}
@@ -186,8 +180,8 @@ func (c *conn) arrived(p []byte) (pass bool, err error) {
 			}
 		}
 	}
-	hold, _ := c.find(holds)
-	slow, _ := c.find(delays)
+	hold := c.find(holds)
+	slow := c.find(delays)
 	if hold == nil && slow == nil {
 		return true, nil
 	}
@@ -216,20 +210,20 @@ func (c *conn) Write(p []byte) (int, error) {
 			if err := c.state(); err != nil {
 				return 0, err
 			}
-			if f, _ := c.find(swallows); f != nil {
+			if f := c.find(swallows); f != nil {
 				if !f.adopt(c) { // over since; the peer never got these bytes
 					c.abort()
 					continue
 				}
 				return len(p), nil
 			}
-			if f, _ := c.find(stalls); f != nil {
+			if f := c.find(stalls); f != nil {
 				if err := c.wd.wait(c.closed, f.done, time.Time{}); err != nil {
 					return 0, err
 				}
 				continue
 			}
-			f, _ := c.find(delays)
+			f := c.find(delays)
 			if f == nil || late {
 				break
 			}
@@ -266,7 +260,7 @@ func (c *conn) Close() error {
 		err = nil
 		parked := false
 		if !c.quiet() {
-			if f, _ := c.find(swallows); f != nil && c.l.park(c) {
+			if f := c.find(swallows); f != nil && c.l.park(c) {
 				if parked = f.adopt(c); !parked {
 					c.l.unpark(c)
 				}
@@ -287,7 +281,7 @@ func (c *conn) Close() error {
 // CloseWrite sends FIN, if the connection beneath can.
 func (c *conn) CloseWrite() error {
 	if !c.quiet() {
-		if f, _ := c.find(swallows); f != nil && f.adopt(c) {
+		if f := c.find(swallows); f != nil && f.adopt(c) {
 			return nil
 		}
 	}

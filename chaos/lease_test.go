@@ -41,7 +41,7 @@ func TestLease(t *testing.T) {
 		if !hit(h) {
 			t.Error("over before its time")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if hit(h) {
 			t.Error("still there at the end of its lease")
 		}
@@ -85,7 +85,7 @@ func TestLease(t *testing.T) {
 		if !hit(h) {
 			t.Error("over before its time")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if hit(h) {
 			t.Error("outlived its runner")
 		}

@@ -70,7 +70,7 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		c := newConn(raw, l)
-		if f, _ := c.find(func(r *connRule) bool { return r.stopAccept }); f != nil {
+		if f := c.find(func(r *connRule) bool { return r.stopAccept }); f != nil {
 			// This one was in the kernel's queue and goes back to where nobody
 			// looks; those behind it stay in the queue.
 			select {
@@ -80,7 +80,7 @@ func (l *listener) Accept() (net.Conn, error) {
 				return nil, net.ErrClosed
 			}
 		}
-		if f, _ := c.find(func(r *connRule) bool { return r.refuse }); f != nil {
+		if f := c.find(func(r *connRule) bool { return r.refuse }); f != nil {
 			reset(raw)
 			continue
 		}

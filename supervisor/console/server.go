@@ -221,7 +221,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 			_ = s.http.Close()
 		}
 		cancel()
-		<-served
+		<-served //nolint:errcheck // ErrServerClosed
 	}
 	return err
 }

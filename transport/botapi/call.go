@@ -107,7 +107,7 @@ func (c *Client) call(ctx context.Context, r request) (answer, error) {
 		Backoff:      func(time.Duration, time.Duration, int, *http.Response) time.Duration { return k.wait },
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	_, err = rc.Do(req)
+	_, err = rc.Do(req) //nolint:bodyclose // k has read and closed it
 	switch {
 	case k.attempt == 0:
 		k.err = k.fail(KindCanceled, PhaseStart)
@@ -314,7 +314,7 @@ func (k *call) scrub(text string) string { return k.c.scrub(text, k.secrets...) 
 // checkRetry implements retryablehttp.CheckRetry on the outcome of the attempt.
 func (k *call) checkRetry(ctx context.Context, _ *http.Response, _ error) (bool, error) {
 	if k.err == nil || ctx.Err() != nil {
-		return false, nil
+		return false, nil //nolint:nilerr // retryablehttp returns what the attempt did
 	}
 	if k.stale && !k.staleRetried && !k.changes() {
 		k.staleRetried = true

@@ -242,11 +242,11 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		s.ln.Close()
-		<-lost
+		<-lost //nolint:errcheck // we closed it
 	case <-s.finish:
 		cancel()
 		s.ln.Close()
-		<-lost
+		<-lost //nolint:errcheck // we closed it
 	case err := <-lost:
 		s.ln.Close()
 		if ctx.Err() == nil {

@@ -240,7 +240,7 @@ func (l *loader) value(n ast.Node, v reflect.Value, key string, where Origin, ma
 	}
 	switch t := v.Type(); {
 	case t == secretType:
-		l.secret(n, v, key, where)
+		l.secret(n, v, key)
 	case t == networksType:
 		l.networks(n, v, key)
 	case t == hookType:

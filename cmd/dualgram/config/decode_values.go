@@ -161,7 +161,7 @@ func (l *loader) hook(n ast.Node, v reflect.Value, key string) {
 }
 
 // secret decodes ${NAME}. The message never holds the value.
-func (l *loader) secret(n ast.Node, v reflect.Value, key string, where Origin) {
+func (l *loader) secret(n ast.Node, v reflect.Value, key string) {
 	s, ok := scalarText(n)
 	m := variableRef.FindStringSubmatch(s)
 	if !ok || m == nil {

@@ -175,7 +175,7 @@ func validPort(s string, zero bool) bool {
 
 // hostPort checks for host:port. anyHost allows the host to be missing, which
 // means all addresses, and the port to be 0, which means any free one.
-func (l *loader) hostPort(key, value string, anyHost bool) (host, port string, ok bool) {
+func (l *loader) hostPort(key, value string, anyHost bool) {
 	host, port, err := net.SplitHostPort(value)
 	switch {
 	case err != nil:
@@ -184,10 +184,7 @@ func (l *loader) hostPort(key, value string, anyHost bool) (host, port string, o
 		l.wrong(key, quoted(value)+" has no host", "write one such as 127.0.0.1:8443")
 	case !validPort(port, anyHost):
 		l.wrong(key, fmt.Sprintf("the port %s is not a number from 1 to 65535", quoted(port)), "write one such as 127.0.0.1:8443")
-	default:
-		return host, port, true
 	}
-	return "", "", false
 }
 
 // relative warns about a path that depends on where dualgram is started.
