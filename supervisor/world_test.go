@@ -18,6 +18,7 @@ import (
 	"dualgram/chaos/telegramsim"
 	"dualgram/store"
 	"dualgram/supervisor"
+	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 	"dualgram/transport"
 	"dualgram/transport/botapi"
@@ -225,6 +226,20 @@ func (h *host) await(phase string, trial bool, most time.Duration) error {
 	}
 	p, tr := h.phase()
 	return fmt.Errorf("after %v the bot is in %s (trial %v), not in %s (trial %v)", most, p, tr, phase, trial)
+}
+
+// clientTLS is what a client needs to trust the listener.
+func (w *testWorld) clientTLS() *tls.Config {
+	return &tls.Config{RootCAs: w.ca.Pool(), ServerName: testHost, Time: time.Now}
+}
+
+func hasWarning(ws []console.Warning, code string) bool {
+	for _, w := range ws {
+		if w.Code == code {
+			return true
+		}
+	}
+	return false
 }
 
 // sampleBot is the bot behind dualgram. It keeps a record of its own.
