@@ -27,8 +27,8 @@ func inWorld(t *testing.T, f func(t *testing.T, w *testWorld)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		w.sim.SetKnobs(telegramsim.Knobs{Latency: 20 * time.Millisecond, LatencyMax: 200 * time.Millisecond})
+		defer w.close()
 		f(t, w)
-		w.close()
 	})
 }
 
@@ -40,6 +40,7 @@ func (w *testWorld) proven(t *testing.T, rate float64) (*host, func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- telegramsim.Traffic{Seed: 3, Bot: w.botID, Rate: rate, Chats: 8}.Run(ctx, w.sim) }()
+	w.cleanup = append(w.cleanup, cancel)
 	must0(t, h.await("webhook", true, 10*time.Second))
 	must0(t, h.await("webhook", false, 90*time.Second))
 	return h, func() {

@@ -54,6 +54,9 @@ type testWorld struct {
 	tune func(*supervisor.BotOptions)
 	log  zerolog.Logger
 
+	hosts   []*host
+	cleanup []func()
+
 	mu     sync.Mutex
 	events []supervisor.Event
 }
@@ -81,7 +84,22 @@ func newWorld(t testing.TB, seed uint64) *testWorld {
 	return w
 }
 
+// close ends the world; hosts that a failed test left running are crashed.
 func (w *testWorld) close() {
+	for _, f := range w.cleanup {
+		f()
+	}
+	for _, h := range w.hosts {
+		if h.sup == nil {
+			continue
+		}
+		select {
+		case <-h.done:
+		default:
+			h.crash()
+			h.bury()
+		}
+	}
 	_ = w.api.Close()
 	w.apiWG.Wait()
 	w.sim.Close()
@@ -96,7 +114,8 @@ type host struct {
 	store  *store.Store
 	sup    *supervisor.Supervisor
 	cancel context.CancelFunc
-	done   chan error
+	done   chan struct{} // closed when Run has returned
+	err    error         // of Run
 	once   sync.Once
 	dead   chan struct{}
 }
@@ -104,7 +123,8 @@ type host struct {
 // start runs a host on the world's store. hook is called at the named steps.
 func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	w.t.Helper()
-	h := &host{w: w, proc: w.net.Process("dualgram"), dead: make(chan struct{}), done: make(chan error, 1)}
+	h := &host{w: w, proc: w.net.Process("dualgram"), dead: make(chan struct{}), done: make(chan struct{})}
+	w.hosts = append(w.hosts, h)
 	h.faults = chaos.New(chaos.Options{Enabled: true})
 	var err error
 	h.store, err = store.Open(store.Options{Path: w.path, Hook: h.faults.Hook(chaos.SeamStore)})
@@ -160,7 +180,10 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	go func() { h.done <- h.sup.Run(ctx) }()
+	go func() {
+		defer close(h.done)
+		h.err = h.sup.Run(ctx)
+	}()
 	return h
 }
 
@@ -185,9 +208,9 @@ func (h *host) bury() {
 // stop ends the host as SIGTERM does.
 func (h *host) stop() error {
 	h.cancel()
-	err := <-h.done
+	<-h.done
 	_ = h.faults.Close()
-	return errors.Join(err, h.store.Close())
+	return errors.Join(h.err, h.store.Close())
 }
 
 func (w *testWorld) observe(e supervisor.Event) {

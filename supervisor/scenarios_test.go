@@ -1,0 +1,481 @@
+package supervisor_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"dualgram/chaos"
+	"dualgram/chaos/telegramsim"
+	"dualgram/supervisor"
+	"dualgram/supervisor/console"
+	"dualgram/supervisor/failover"
+)
+
+// broken starts a proven host and breaks its webhook; it is in polling then.
+func (w *testWorld) broken(t *testing.T, rate float64) (h *host, heal, stop func()) {
+	t.Helper()
+	h, stop = w.proven(t, rate)
+	lease, err := h.faults.Inject(chaos.Spec{Kind: "net.refuse", For: 15 * time.Minute})
+	must0(t, err)
+	must0(t, h.await("polling", false, 10*time.Second))
+	return h, lease.End, stop
+}
+
+// sets counts the setWebhook calls that reached Telegram since the given time.
+func (w *testWorld) calls(t *testing.T, method string, since time.Time) (n int) {
+	t.Helper()
+	b, err := w.sim.Bot(w.botID)
+	must0(t, err)
+	for _, c := range b.Calls {
+		if strings.EqualFold(c.Method, method) && !c.At.Before(since) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSetNotAnswered: a setWebhook whose answer never comes may have happened,
+// may happen later, or not at all; each ends on the webhook, and nothing is lost.
+func TestSetNotAnswered(t *testing.T) {
+	for name, f := range map[string]telegramsim.Fault{
+		"happened":            {Kind: telegramsim.FaultLoseHang, Method: "setWebhook", Count: 1},
+		"answer reset":        {Kind: telegramsim.FaultLose, Method: "setWebhook", Count: 1},
+		"did not":             {Kind: telegramsim.FaultHang, Method: "setWebhook", Count: 1},
+		"happens 8 s later":   {Kind: telegramsim.FaultLate, Method: "setWebhook", Count: 1, Delay: 8 * time.Second},
+		"refused":             {Kind: telegramsim.FaultError, Method: "setWebhook", Count: 1, Code: 400, Description: "Bad Request: bad webhook: Failed to resolve host: Name or service not known"},
+		"429":                 {Kind: telegramsim.FaultTooMany, Method: "setWebhook", Count: 1, RetryAfter: 1},
+		"the front is broken": {Kind: telegramsim.FaultHTML, Method: "setWebhook", Count: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				h, heal, stop := w.broken(t, 10)
+				w.sim.SetFault(f)
+				from := time.Now()
+				heal()
+				must0(t, h.await("webhook", false, 3*time.Minute))
+				for _, e := range w.story() {
+					if e.At.After(from) && e.Kind == supervisor.EventForeign {
+						t.Errorf("a late effect of our own was taken for somebody else's: %+v", e)
+					}
+				}
+				w.settle(t, h, stop, from)
+			})
+		})
+	}
+}
+
+// TestDeleteNotAnswered: the same for deleteWebhook on the way to polling.
+func TestDeleteNotAnswered(t *testing.T) {
+	for name, f := range map[string]telegramsim.Fault{
+		"happened":          {Kind: telegramsim.FaultLoseHang, Method: "deleteWebhook", Count: 2},
+		"did not":           {Kind: telegramsim.FaultHang, Method: "deleteWebhook", Count: 2},
+		"happens 2 s later": {Kind: telegramsim.FaultLate, Method: "deleteWebhook", Count: 2, Delay: 2 * time.Second},
+		"429":               {Kind: telegramsim.FaultTooMany, Method: "deleteWebhook", Count: 2, RetryAfter: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				h, stop := w.proven(t, 10)
+				w.sim.SetFault(f)
+				lease, err := h.faults.Inject(chaos.Spec{Kind: "tls.expired", For: 10 * time.Minute})
+				must0(t, err)
+				onset := time.Now()
+				must0(t, h.await("polling", false, 15*time.Second))
+				time.Sleep(30 * time.Second)
+				if p, _ := h.phase(); p != "polling" {
+					t.Errorf("half a minute later the phase is %s", p)
+				}
+				lease.End()
+				must0(t, h.await("webhook", false, 3*time.Minute))
+				if v := w.settle(t, h, stop, onset); v.Figures.Failover > 10*time.Second {
+					t.Errorf("failover took %v", v.Figures.Failover)
+				}
+			})
+		})
+	}
+}
+
+// TestBlind: while the Bot API is silent too, a failover would bring nothing; it
+// is done as soon as it would.
+func TestBlind(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultHang})
+		time.Sleep(15 * time.Second) // three calls are lost
+		from := time.Now()
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "tls.expired", For: 10 * time.Minute})
+		must0(t, err)
+		time.Sleep(20 * time.Second)
+		if m := w.moves(from); len(m) > 0 {
+			t.Fatalf("blind, and moved: %v", m)
+		}
+		s, err := h.sup.Status(t.Context())
+		must0(t, err)
+		if !hasWarning(s.Bots[0].Warnings, "blind") || s.Bots[0].StandbyReady {
+			t.Errorf("no warning says so: %+v", s.Bots[0].Warnings)
+		}
+		would := 0
+		for _, e := range w.story() {
+			if e.Kind == supervisor.EventWould && e.Level == failover.WhyBlind {
+				would++
+			}
+		}
+		if would != 1 {
+			t.Errorf("the withheld failover was told %d times, want once", would)
+		}
+		w.sim.ClearFaults()
+		must0(t, h.await("polling", false, 10*time.Second))
+		lease.End()
+		must0(t, h.await("webhook", false, 3*time.Minute))
+		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestBackoffFlush: after our own downtime Telegram waits out its back-off; that
+// is ended by a delete and a set, with no hold-down and not counted as an outage.
+func TestBackoffFlush(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		stop()
+		time.Sleep(5 * time.Second)
+		must0(t, h.stop())
+		w.push(t, 3, 42)
+		time.Sleep(40 * time.Second) // the next retry is over 20 s away
+		back := time.Now()
+		h = w.start(nil)
+		for i := 0; w.sim.Pending(w.botID) > 0; i++ {
+			if i > 100 {
+				t.Fatalf("%d updates still wait 10 s after the start", w.sim.Pending(w.botID))
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		must0(t, h.await("webhook", true, 5*time.Second))
+		if took := time.Since(back); took > 12*time.Second {
+			t.Errorf("the round trip took %v", took)
+		}
+		flushed := false
+		for _, m := range w.moves(back) {
+			flushed = flushed || strings.Contains(m, failover.CauseFlush)
+		}
+		if !flushed {
+			t.Errorf("not by a flush: %v", w.moves(back))
+		}
+		if n := w.calls(t, "deleteWebhook", back); n != 1 {
+			t.Errorf("%d deletes, want 1", n)
+		}
+		w.settle(t, h, func() {}, back)
+	})
+}
+
+// TestFlushOnce: what is still wrong after a flush is an outage.
+func TestFlushOnce(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		must0(t, h.stop())
+		w.net.Blackhole(testIP, true)
+		time.Sleep(5 * time.Second)
+		back := time.Now()
+		h = w.start(nil)
+		must0(t, h.await("polling", false, 30*time.Second))
+		time.Sleep(8 * time.Second)
+		must0(t, h.await("polling", false, 30*time.Second))
+		moves := strings.Join(w.moves(back), "; ")
+		if strings.Count(moves, "to_polling by "+failover.CauseFlush) != 1 || !strings.Contains(moves, "to_polling by "+supervisor.SignalStall) {
+			t.Errorf("moves: %s", moves)
+		}
+		w.net.Blackhole(testIP, false)
+		must0(t, h.await("webhook", false, 3*time.Minute))
+		w.settle(t, h, stop, back)
+	})
+}
+
+// TestBotAPIAwayAtStart: the listener accepts, what is stored is delivered, and
+// the webhook is set once the Bot API answers.
+func TestBotAPIAwayAtStart(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultReset})
+		h := w.start(nil)
+		time.Sleep(20 * time.Second)
+		if p, _ := h.phase(); p != "starting" {
+			t.Errorf("phase %s", p)
+		}
+		s, err := h.sup.Status(t.Context())
+		must0(t, err)
+		if !hasWarning(s.Bots[0].Warnings, "bot_api_unreachable") || !s.Bots[0].Webhook.Listening {
+			t.Errorf("%+v", s.Bots[0])
+		}
+		w.push(t, 3, 42)
+		w.sim.ClearFaults()
+		must0(t, h.await("webhook", true, 10*time.Second))
+		w.settle(t, h, func() {}, time.Now())
+	})
+}
+
+// TestTokenRefused: nothing is tried again in a hurry, what is stored is still
+// delivered, and a token that is valid again needs nobody.
+func TestTokenRefused(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultError, Code: http.StatusUnauthorized, Description: "Unauthorized"})
+		must0(t, h.await("held", false, 10*time.Second))
+		s, err := h.sup.Status(t.Context())
+		must0(t, err)
+		if !hasWarning(s.Bots[0].Warnings, "token_refused") {
+			t.Errorf("%+v", s.Bots[0].Warnings)
+		}
+		time.Sleep(time.Minute)
+		w.sim.ClearFaults()
+		must0(t, h.await("webhook", true, 20*time.Second))
+		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestTakeOver: a foreign webhook found at the start is held, and replaced on
+// request with nothing dropped.
+func TestTakeOver(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.sim.SetHost("old.example.com", "5.45.72.99")
+		_, _, err := w.sim.ForeignSetWebhook(w.botID, "https://old.example.com/hook")
+		must0(t, err)
+		w.push(t, 5, 42)
+		h := w.start(nil)
+		must0(t, h.await("held", false, 10*time.Second))
+		if n := w.calls(t, "setWebhook", time.Time{}); n != 1 {
+			t.Errorf("%d sets", n)
+		}
+		must0(t, h.stop())
+		w.tune = func(o *supervisor.BotOptions) { o.TakeOver = true }
+		h = w.start(nil)
+		must0(t, h.await("webhook", true, 10*time.Second))
+		w.settle(t, h, func() {}, time.Now())
+	})
+}
+
+// TestOperator: pins and holds overrule everything automatic, until lifted or
+// until their time is over, and survive a restart.
+func TestOperator(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		say := func(c failover.Command, d time.Duration) {
+			t.Helper()
+			must0(t, h.sup.Command(t.Context(), "test", failover.Event{Command: c, For: d,
+				Cause: failover.Cause{Name: failover.CauseOperator, Evidence: "a test"}}))
+		}
+		say(failover.SwitchPolling, 0)
+		must0(t, h.await("polling", false, 5*time.Second))
+		time.Sleep(2 * time.Minute)
+		must0(t, h.await("polling", false, time.Second))
+		must0(t, h.stop())
+		h = w.start(nil)
+		must0(t, h.await("polling", false, 10*time.Second))
+		time.Sleep(time.Minute)
+		must0(t, h.await("polling", false, time.Second))
+		say(failover.SwitchAuto, 0)
+		must0(t, h.await("webhook", false, 2*time.Minute))
+
+		say(failover.Hold, 30*time.Second)
+		from := time.Now()
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "tls.expired", For: 10 * time.Minute})
+		must0(t, err)
+		time.Sleep(25 * time.Second)
+		if m := w.moves(from); len(m) > 0 {
+			t.Errorf("held, and moved: %v", m)
+		}
+		must0(t, h.await("polling", false, 15*time.Second))
+		say(failover.SwitchWebhook, 0) // although it is broken
+		must0(t, h.await("webhook", true, 10*time.Second))
+		time.Sleep(30 * time.Second)
+		must0(t, h.await("webhook", true, time.Second))
+		lease.End()
+		say(failover.SwitchAuto, 0)
+		must0(t, h.await("webhook", false, 3*time.Minute))
+		if err := h.sup.Command(t.Context(), "nobody", failover.Event{Command: failover.Ack}); err == nil {
+			t.Error("a bot that does not exist took a command")
+		}
+		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestPollStall: a poll whose connection died without a word is cut when updates
+// are pending, long before its own deadline.
+func TestPollStall(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, heal, stop := w.broken(t, 1)
+		stop()
+		for w.sim.Pending(w.botID) > 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "botapi.hang", For: 10 * time.Minute, Count: 1, Params: map[string]string{"methods": "getUpdates"}})
+		must0(t, err)
+		time.Sleep(8 * time.Second) // the next poll is the one that hangs
+		began := time.Now()
+		w.push(t, 1, 42)
+		for w.sim.Pending(w.botID) > 0 {
+			time.Sleep(100 * time.Millisecond)
+			if time.Since(began) > 9*time.Second {
+				t.Fatal("the update still waits")
+			}
+		}
+		lease.End()
+		heal()
+		must0(t, h.await("webhook", true, time.Minute))
+		w.settle(t, h, func() {}, began)
+	})
+}
+
+// TestDryRunAndVeto: decisions are told and not carried out.
+func TestDryRunAndVeto(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		tune func(*supervisor.BotOptions)
+	}{
+		{failover.WhyDryRun, func(o *supervisor.BotOptions) { o.Policy.DryRun = true }},
+		{"vetoed", func(o *supervisor.BotOptions) {
+			o.Veto = func(context.Context, supervisor.Handover) error { return errors.New("not now") }
+		}},
+	} {
+		t.Run(c.why, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				w.tune = c.tune
+				h, stop := w.proven(t, 5)
+				from := time.Now()
+				lease, err := h.faults.Inject(chaos.Spec{Kind: "tls.expired", For: 10 * time.Minute})
+				must0(t, err)
+				time.Sleep(20 * time.Second)
+				if m := w.moves(from); len(m) > 0 {
+					t.Errorf("moved: %v", m)
+				}
+				told := 0
+				for _, e := range w.story() {
+					if e.Kind == supervisor.EventWould && e.Level == c.why {
+						told++
+					}
+				}
+				if told != 1 {
+					t.Errorf("told %d times, want once", told)
+				}
+				lease.End()
+				w.settle(t, h, stop, from)
+			})
+		})
+	}
+	t.Run("a veto that hangs", func(t *testing.T) {
+		inWorld(t, func(t *testing.T, w *testWorld) {
+			w.tune = func(o *supervisor.BotOptions) {
+				o.Veto = func(ctx context.Context, _ supervisor.Handover) error {
+					<-ctx.Done()
+					return ctx.Err()
+				}
+			}
+			h, heal, stop := w.broken(t, 5)
+			heal()
+			must0(t, h.await("webhook", false, 2*time.Minute))
+			w.settle(t, h, stop, time.Now())
+		})
+	})
+}
+
+// TestWebhookDeletedByOthers: it is set again once; the second time within the
+// hour updates come by polling.
+func TestWebhookDeletedByOthers(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		_, _, err := w.sim.ForeignDeleteWebhook(w.botID)
+		must0(t, err)
+		must0(t, h.await("webhook", true, 10*time.Second))
+		must0(t, h.await("webhook", false, 90*time.Second))
+		from := time.Now()
+		_, _, err = w.sim.ForeignDeleteWebhook(w.botID)
+		must0(t, err)
+		must0(t, h.await("polling", false, 10*time.Second))
+		if m := strings.Join(w.moves(from), "; "); !strings.Contains(m, failover.CauseURLGone) {
+			t.Errorf("moves: %s", m)
+		}
+		w.settle(t, h, stop, from)
+	})
+}
+
+// TestPollingOnly: a bot without a webhook polls, and deletes what it has
+// registered itself once, nothing else.
+func TestPollingOnly(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook = nil }
+		h := w.start(nil)
+		must0(t, h.await("polling", false, 10*time.Second))
+		w.push(t, 5, 42)
+		time.Sleep(10 * time.Minute)
+		if n := w.calls(t, "setWebhook", time.Time{}) + w.calls(t, "deleteWebhook", time.Time{}); n != 0 {
+			t.Errorf("%d sets and deletes", n)
+		}
+		s, err := h.sup.Status(t.Context())
+		must0(t, err)
+		if s.Bots[0].Webhook != nil || hasWarning(s.Bots[0].Warnings, "on_standby") {
+			t.Errorf("%+v", s.Bots[0])
+		}
+		w.settle(t, h, func() {}, time.Now())
+	})
+}
+
+// TestNewSeries: after Telegram starts a new series of ids, in either mode,
+// everything arrives.
+func TestNewSeries(t *testing.T) {
+	for _, mode := range []string{"webhook", "polling"} {
+		t.Run(mode, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				var h *host
+				heal, stop := func() {}, func() {}
+				if mode == "polling" {
+					h, heal, stop = w.broken(t, 5)
+				} else {
+					h, stop = w.proven(t, 5)
+				}
+				stop()
+				for w.sim.Pending(w.botID) > 0 {
+					time.Sleep(100 * time.Millisecond)
+				}
+				time.Sleep(time.Second)
+				must0(t, w.sim.ResetSeries(w.botID, 3_000_001))
+				w.push(t, 5, 42)
+				time.Sleep(10 * time.Second)
+				if n := w.sim.Pending(w.botID); n > 0 {
+					t.Errorf("%d updates of the new series wait", n)
+				}
+				heal()
+				must0(t, h.await("webhook", false, 3*time.Minute))
+				w.settle(t, h, func() {}, time.Now())
+			})
+		})
+	}
+}
+
+// TestSignalsInStatus: every signal is listed, and a tripped one says so.
+func TestSignalsInStatus(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		s, err := h.sup.Status(t.Context())
+		must0(t, err)
+		got := map[string]string{}
+		for _, x := range s.Bots[0].Signals {
+			got[x.Name] = x.State
+		}
+		for _, name := range []string{supervisor.SignalFailRate, supervisor.SignalTimeout, supervisor.SignalTLS, supervisor.SignalStall,
+			supervisor.SignalStandby, supervisor.SignalPollStall, supervisor.SignalStore} {
+			if got[name] != console.SignalOK {
+				t.Errorf("%s is %q", name, got[name])
+			}
+		}
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "store.fail", For: time.Minute})
+		must0(t, err)
+		time.Sleep(2 * time.Second)
+		s, err = h.sup.Status(t.Context())
+		must0(t, err)
+		if !hasWarning(s.Bots[0].Warnings, "store_failing") || h.sup.Ready() == nil {
+			t.Errorf("a failing store is not told: %+v", s.Bots[0].Warnings)
+		}
+		lease.End()
+		w.settle(t, h, stop, time.Now())
+	})
+}
