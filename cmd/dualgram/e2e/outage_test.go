@@ -1,0 +1,200 @@
+package e2e_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"dualgram/chaos/pki"
+	"dualgram/chaos/telegramsim"
+)
+
+// outage is one way in which the webhook breaks and heals.
+type outage struct {
+	name    string
+	prepare func(w *world) (front *front)
+	begin   func(w *world, f *front)
+	heal    func(w *world, f *front)
+	// cause is the signal that has to be named as the reason.
+	cause string
+}
+
+var outages = []outage{
+	{name: "connection refused, at the default pace", cause: "stall",
+		prepare: func(w *world) *front { w.conf.Failover = "hold_down: 1s"; return nil },
+		begin:   func(w *world, _ *front) { w.path.set(pathRefused) },
+		heal:    func(w *world, _ *front) { w.path.set(pathOpen) }},
+	{name: "every byte vanishes", cause: "stall",
+		begin: func(w *world, _ *front) { w.path.set(pathSilent) },
+		heal:  func(w *world, _ *front) { w.path.set(pathOpen) }},
+	{name: "connections are reset", cause: "stall",
+		begin: func(w *world, _ *front) { w.path.set(pathReset) },
+		heal:  func(w *world, _ *front) { w.path.set(pathOpen) }},
+	{name: "a proxy answers 502", cause: "stall", prepare: (*world).newFront,
+		begin: func(_ *world, f *front) { f.mood.Store(int32(proxyBadGate)) },
+		heal:  func(_ *world, f *front) { f.mood.Store(int32(proxyPasses)) }},
+	{name: "bodies never arrive", cause: "timeout", prepare: (*world).newFront,
+		begin: func(_ *world, f *front) { f.mood.Store(int32(proxyHalf)) },
+		heal:  func(_ *world, f *front) { f.mood.Store(int32(proxyPasses)) }},
+	{name: "a proxy no longer names the client", cause: "fail_rate", prepare: (*world).newFront,
+		begin: func(_ *world, f *front) { f.mood.Store(int32(proxyNameless)) },
+		heal:  func(_ *world, f *front) { f.mood.Store(int32(proxyPasses)) }},
+	{name: "refused, and one call to the Bot API is lost", cause: "stall",
+		begin: func(w *world, _ *front) {
+			w.path.set(pathRefused)
+			w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultLoseHang, Method: "deleteWebhook", Count: 1})
+		},
+		heal: func(w *world, _ *front) {
+			w.path.set(pathOpen)
+			w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultLoseHang, Method: "setWebhook", Count: 1})
+		}},
+}
+
+// Webhook → fault → polling → heal → webhook, with updates flowing throughout:
+// nothing is lost, doubled or reordered, and the first update comes by polling
+// within ten seconds.
+func TestOutage(t *testing.T) {
+	for _, o := range outages {
+		t.Run(o.name, func(t *testing.T) {
+			w := newWorld(t)
+			var f *front
+			if o.prepare != nil {
+				f = o.prepare(w)
+			}
+			p := w.run()
+			w.steady(p)
+
+			onset := time.Now()
+			o.begin(w, f)
+			b := p.phase("polling", 15*time.Second)
+			if h := b.LastHandover; h == nil || h.Reason != o.cause || !h.OK || h.From != "webhook" {
+				t.Errorf("last handover: %+v, want a failover because of %s", h, o.cause)
+			}
+			w.flows(p, "polling")
+			o.heal(w, f)
+			p.phase("webhook", 30*time.Second)
+			w.flows(p, "webhook")
+
+			w.settle(30*time.Second, 0)
+			w.inBudget(onset)
+			w.quietly(p)
+		})
+	}
+}
+
+// steady waits until the webhook is registered and has brought updates, with
+// traffic running.
+func (w *world) steady(p *process) {
+	w.t.Helper()
+	p.phase("webhook", 15*time.Second)
+	w.flowing(20)
+	w.flows(p, "webhook")
+}
+
+// flows waits until new updates come by the transport.
+func (w *world) flows(p *process, source string) {
+	w.t.Helper()
+	before := w.bot.bySource(source)
+	eventually(w.t, 20*time.Second, "updates by "+source, func() error {
+		if n := w.bot.bySource(source) - before; n < 15 {
+			return fmt.Errorf("only %d came", n)
+		}
+		return p.running()
+	})
+}
+
+// quietly stops the process, and wants the webhook to stay registered.
+func (w *world) quietly(p *process) {
+	w.t.Helper()
+	p.scrape()
+	p.stop()
+	if truth := must(w.sim.Bot(w.botID)); truth.URL != w.conf.PublicURL {
+		w.t.Errorf("after SIGTERM the webhook at Telegram is %q", truth.URL)
+	}
+}
+
+// A certificate that runs out: dualgram changes over before it does, so that no
+// delivery fails, and comes back when the files are replaced and SIGHUP is sent.
+func TestCertificateRunsOut(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Failover += ", tls_lead: 3s"
+	end := time.Now().Add(12 * time.Second).Truncate(time.Second)
+	w.certificate(pki.Leaf{NotAfter: end})
+	p := w.run()
+	w.steady(p)
+
+	b := p.phase("polling", 20*time.Second)
+	if left := time.Until(end); left <= 0 {
+		t.Errorf("it took until %v after the end of the certificate", -left)
+	}
+	if b.LastHandover == nil || b.LastHandover.Reason != "tls" {
+		t.Errorf("last handover: %+v", b.LastHandover)
+	}
+	w.flows(p, "polling")
+	// The hold-down is over long before this; the certificate still is not good.
+	eventually(t, 20*time.Second, "the certificate's end", func() error {
+		if time.Now().Before(end.Add(1500 * time.Millisecond)) {
+			return fmt.Errorf("not yet")
+		}
+		return nil
+	})
+	if b, err := p.first(); err != nil || b.Phase != "polling" {
+		t.Errorf("with an expired certificate: phase %s %v", b.Phase, err)
+	}
+
+	w.certificate(pki.Leaf{})
+	p.signal(syscall.SIGHUP)
+	p.logged(5*time.Second, "a new certificate is in service")
+	b = p.phase("webhook", 15*time.Second)
+	if b.Webhook == nil || time.Until(b.Webhook.CertificateNotAfter) < 24*time.Hour {
+		t.Errorf("certificate in the status: %+v", b.Webhook)
+	}
+	w.flows(p, "webhook")
+	w.settle(30*time.Second, 0)
+	w.inBudget(end.Add(-3 * time.Second))
+	for _, r := range must(w.sim.Bot(w.botID)).Updates {
+		for _, a := range r.Attempts {
+			if a.Status != 200 && a.Result != "cut" {
+				t.Errorf("update %d: an attempt ended with %d %s", r.ID, a.Status, a.Result)
+			}
+		}
+	}
+	w.quietly(p)
+}
+
+// A start with a certificate that has expired serves what there is, and polls.
+func TestExpiredFromTheStart(t *testing.T) {
+	w := newWorld(t)
+	w.certificate(pki.Leaf{NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour)})
+	w.flowing(20)
+	p := w.run()
+	b := p.phase("polling", 20*time.Second)
+	if b.Reason != "tls" {
+		t.Errorf("reason %s", b.Reason)
+	}
+	w.flows(p, "polling")
+	w.certificate(pki.Leaf{})
+	p.signal(syscall.SIGHUP)
+	p.phase("webhook", 20*time.Second)
+	w.flows(p, "webhook")
+	w.settle(20*time.Second, 0)
+}
+
+// A slow line is no outage.
+func TestSlowPath(t *testing.T) {
+	w := newWorld(t)
+	p := w.run()
+	w.steady(p)
+	epoch := must(p.first()).Epoch
+	w.path.slow(150 * time.Millisecond)
+	holds(t, 8*time.Second, "slow, and still by webhook", func() error {
+		b, err := p.first()
+		if err == nil && (b.Epoch != epoch || b.Phase != "webhook") {
+			err = fmt.Errorf("phase %s because of %s: %s", b.Phase, b.Reason, b.Evidence)
+		}
+		return err
+	})
+	w.path.slow(0)
+	w.settle(30*time.Second, 0)
+}
