@@ -16,6 +16,7 @@ type figures struct {
 
 type verdict struct {
 	Figures  figures
+	handed   time.Time // when getUpdates first handed one out after the onset
 	Problems []string
 }
 
@@ -75,14 +76,14 @@ func judge(w *testWorld, onset time.Time) verdict {
 	for id := range count {
 		bad("the bot got update %d, which Telegram never sent", id)
 	}
-	v.Figures.Failover = failoverTime(truth, onset)
+	v.Figures.Failover, v.handed = failoverTime(truth, onset)
 	return v
 }
 
 // failoverTime is the time from the onset, or from the first update stranded by
 // it if that came later, until getUpdates first handed one out.
-func failoverTime(truth telegramsim.BotTruth, onset time.Time) time.Duration {
-	var stranded, handed time.Time
+func failoverTime(truth telegramsim.BotTruth, onset time.Time) (took time.Duration, handed time.Time) {
+	var stranded time.Time
 	for _, r := range truth.Updates {
 		if r.EndedAt.IsZero() || r.EndedAt.After(onset) {
 			from := r.PushedAt
@@ -100,7 +101,7 @@ func failoverTime(truth telegramsim.BotTruth, onset time.Time) time.Duration {
 		}
 	}
 	if stranded.IsZero() || handed.IsZero() {
-		return 0
+		return 0, handed
 	}
-	return handed.Sub(stranded)
+	return handed.Sub(stranded), handed
 }

@@ -229,7 +229,11 @@ func TestOutage(t *testing.T) {
 	for _, kind := range []delivery.Kind{delivery.KindRefused, delivery.KindStatus, delivery.KindTimeout} {
 		t.Run(string(kind), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const poison, day = 10, 24 * time.Hour
+				const poison = 10
+				day := 24 * time.Hour
+				if kind != delivery.KindRefused {
+					day = 6 * time.Hour
+				}
 				up := true
 				var mu sync.Mutex
 				set := func(v bool) { mu.Lock(); up = v; mu.Unlock() }

@@ -31,6 +31,7 @@ type fakeLedger struct {
 	commit time.Duration         // how long a commit takes
 	fail   func(op string) error // asked before each operation
 	closed bool
+	unread store.Ref // Next can't read this one
 	nexts  int
 	writes int
 }
@@ -145,8 +146,12 @@ func (l *fakeLedger) Next(now time.Time) (store.Record, bool, time.Duration, err
 	if best == nil {
 		return store.Record{}, false, wait, nil
 	}
-	best.busy = true
 	r := best.ids[0]
+	if r == l.unread { // as the store does it
+		best.until = now.Add(time.Minute)
+		return store.Record{}, false, 0, errDisk
+	}
+	best.busy = true
 	l.taken[r] = true
 	rec := l.disk[r]
 	if a, ok := l.tries[r]; ok {

@@ -305,6 +305,34 @@ func TestRestart(t *testing.T) {
 	})
 }
 
+// A record that can't be read for a while is not held back for hours because it
+// was asked for when held lanes were freed.
+func TestUnreadable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFake(t)
+		b := newBook(t, lanes(2), nil)
+		l.unread = ref(0)
+		l.add(0, "c0")
+		l.add(1, "c1")
+		_, stop := run(t, Options{Ledger: l, Handler: b})
+		time.Sleep(time.Second)
+		if b.count() != 1 {
+			t.Errorf("%d taken: the others must go on", b.count())
+		}
+		l.mu.Lock()
+		l.unread = store.Ref{}
+		l.mu.Unlock()
+		l.add(3, "c1")
+		time.Sleep(liftAgain)
+		l.add(5, "c1")
+		time.Sleep(time.Second)
+		_ = stop()
+		if b.count() != 4 {
+			t.Errorf("%d of 4 taken", b.count())
+		}
+	})
+}
+
 // A record that somebody else has settled holds nothing up.
 func TestNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
