@@ -66,17 +66,16 @@ type Host struct {
 
 // New puts everything together and takes the store, the sockets and the
 // addresses. A Host that is made must be run or closed.
-func New(ctx context.Context, cfg *config.Config, o Options) (h *Host, err error) {
+func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error) {
 	// A goroutine that comes back from fsync would otherwise wait behind every
 	// runnable connection of a host with one core.
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
-	h = &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry()}
+	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry()}
 	defer func() {
 		if err != nil {
 			h.Close()
-			h = nil
 		}
 	}()
 	if h.faults == nil {
@@ -101,20 +100,22 @@ func New(ctx context.Context, cfg *config.Config, o Options) (h *Host, err error
 	if err != nil {
 		return nil, err
 	}
+	// All that can fail comes before the supervisor, which has to be run once it
+	// is made.
+	if cfg.Observe.Listen != "" {
+		if h.observe, err = net.Listen("tcp", cfg.Observe.Listen); err != nil {
+			return nil, fmt.Errorf("observe.listen: %w", err)
+		}
+	}
+	if err := registerStore(h.reg, h.store); err != nil {
+		return nil, err
+	}
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: bots, Listeners: listeners, Health: h.store.Health, Registry: h.reg,
 		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout,
 	})
 	if err != nil {
 		return nil, err
-	}
-	if err := registerStore(h.reg, h.store); err != nil {
-		return nil, err
-	}
-	if cfg.Observe.Listen != "" {
-		if h.observe, err = net.Listen("tcp", cfg.Observe.Listen); err != nil {
-			return nil, fmt.Errorf("observe.listen: %w; choose another address, or off", err)
-		}
 	}
 	return h, nil
 }
