@@ -91,19 +91,23 @@ func startFailure(err error) error {
 	var se *store.Error
 	var we *webhook.Error
 	var ce *console.SocketError
+	// A hint stands in the fix, and need not be in the error as well.
+	hinted := func(hint string) error {
+		return couldNotRun(strings.Replace(msg, " ("+config.Redact(hint)+")", "", 1), hint, err)
+	}
 	switch {
-	case errors.As(err, &se):
-		return couldNotRun(msg, se.Hint, err)
-	case errors.As(err, &we):
-		return couldNotRun(msg, we.Hint, err)
-	case errors.As(err, &ce):
-		return couldNotRun(msg, ce.Hint, err)
+	case errors.As(err, &se) && se.Hint != "":
+		return hinted(se.Hint)
+	case errors.As(err, &we) && we.Hint != "":
+		return hinted(we.Hint)
+	case errors.As(err, &ce) && ce.Hint != "":
+		return hinted(ce.Hint)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return couldNotRun(msg, "another process listens there: find it with ss -ltnp, or choose another address in webhook.listen", err)
+		return couldNotRun(msg, "another process listens there: find it with ss -ltnp, or choose another address", err)
 	case errors.Is(err, syscall.EACCES):
 		return couldNotRun(msg, "a port below 1024 needs CAP_NET_BIND_SERVICE; otherwise check the path's permissions", err)
 	}
-	return couldNotRun(msg, "", err)
+	return couldNotRun(msg, "correct the configuration; dualgram config print tells where each value comes from", err)
 }
 
 // newLogger makes the log: JSON lines with stable field names, or lines for
