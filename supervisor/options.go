@@ -99,6 +99,10 @@ type BotOptions struct {
 	Delivery       dispatch.Options // Ledger, Handler and Observe are set here
 	Policy         failover.Policy
 	Thresholds     Thresholds
+	// Budget (10 s) bounds a failover, from the first update that a fault strands
+	// to the first update taken by polling. Options whose worst case exceeds it
+	// are refused; see [BotOptions.Worst].
+	Budget time.Duration
 	// TakeOver replaces a foreign webhook found at the start.
 	TakeOver bool
 	// DeleteOnStop deletes the webhook when the supervisor stops. By default it
@@ -135,5 +139,31 @@ func (o *BotOptions) validate() error {
 	o.Policy.PollingOnly = o.Webhook == nil
 	o.Policy = o.Policy.WithDefaults()
 	o.Thresholds = o.Thresholds.WithDefaults()
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
+	if worst := o.Worst(); o.Webhook != nil && worst > o.Budget {
+		return fmt.Errorf("supervisor: bot %s: a failover could take %v, which is more than the budget of %v: shorten the thresholds or raise the budget", o.Name, worst, o.Budget)
+	}
 	return o.Policy.Validate()
+}
+
+// DefaultBudget is the guarantee.
+const DefaultBudget = 10 * time.Second
+
+// firstPoll is what the first getUpdates takes with a Bot API that answers within
+// 500 ms.
+const firstPoll = 500 * time.Millisecond
+
+// Worst is the longest that a failover can take while the Bot API answers within
+// 500 ms and loses at most one call: until the next getWebhookInfo, one lost
+// call, the slowest signal's confirmation, the veto, deleteWebhook and its one
+// repetition, the first poll.
+func (o *BotOptions) Worst() time.Duration {
+	t := o.Thresholds.WithDefaults()
+	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout) + 2*deleteDeadline + firstPoll
+	if o.Veto != nil {
+		sum += o.VetoDeadline
+	}
+	return sum
 }

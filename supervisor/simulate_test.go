@@ -167,7 +167,7 @@ func runPlan(t *testing.T, p plan, plant string, log zerolog.Logger) (o outcome)
 		bo.Policy.Seed = p.Seed
 		if plant == "late" {
 			th := supervisor.Thresholds{Stall: 14 * time.Second, Timeout: 14 * time.Second, FailRow: 1000, FailMin: 1000}
-			bo.Thresholds = th
+			bo.Thresholds, bo.Budget = th, time.Minute
 		}
 	}
 	var mu sync.Mutex

@@ -121,7 +121,7 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	}
 	f := h.cfg.Failover
 	o := supervisor.BotOptions{
-		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: c.AllowedUpdates,
+		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
 		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: c.Deliver.BuryAfter, Hook: h.faults.Hook(chaos.SeamDelivery)},
 		Policy:     failover.Policy{HoldDown: f.HoldDown, MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
 		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: f.TLSLead},
@@ -141,7 +141,7 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 		}
 	}
 	if len(f.Hooks.Veto) > 0 {
-		o.Veto, o.VetoDeadline = h.veto(c.Name, f.Hooks.Veto), time.Duration(len(f.Hooks.Veto))*vetoDeadline
+		o.Veto, o.VetoDeadline = h.veto(c.Name, f.Hooks.Veto), vetoBudget(f.Hooks.Veto)
 	}
 	if len(f.Hooks.Notify) > 0 {
 		o.Notify = h.notify(c.Name, f.Hooks.Notify)
@@ -150,12 +150,21 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	return o, err
 }
 
+// allowed is the list for both transports. No list means Telegram's default, and
+// that is said: what is left out stays as somebody narrowed it once.
+func allowed(c *config.Bot) []string {
+	if c.AllowedUpdates == nil {
+		return []string{}
+	}
+	return c.AllowedUpdates
+}
+
 func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.Certificate) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
 		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, SecretToken: secret, IPAddress: c.Webhook.IPAddress,
-			MaxConnections: c.Webhook.MaxConnections, AllowedUpdates: c.AllowedUpdates},
+			MaxConnections: c.Webhook.MaxConnections, AllowedUpdates: allowed(c)},
 	}
 	if !c.Webhook.AllowNetworks.Any {
 		w.Networks = c.Webhook.AllowNetworks.Prefixes

@@ -54,6 +54,9 @@ func (h *Host) veto(bot string, hooks []config.Hook) func(context.Context, super
 	}
 }
 
+// vetoBudget is what the programs may take together.
+func vetoBudget(hooks []config.Hook) time.Duration { return time.Duration(len(hooks)) * vetoDeadline }
+
 func asExit(err error, target **exec.ExitError) bool {
 	e, ok := err.(*exec.ExitError) //nolint:errorlint // exec returns it unwrapped
 	if ok {
