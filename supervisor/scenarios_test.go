@@ -3,8 +3,10 @@ package supervisor_test
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
+	"dualgram/transport/botapi"
 )
 
 // broken starts a proven host and breaks its webhook; it is in polling then.
@@ -477,5 +480,92 @@ func TestSignalsInStatus(t *testing.T) {
 		}
 		lease.End()
 		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestPollerJoinedBeforeSet: no poll of ours is parked when the webhook is set.
+func TestPollerJoinedBeforeSet(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		sets := 0
+		var polls atomic.Int32
+		w.tune = func(o *supervisor.BotOptions) { o.API = countingAPI{o.API, &polls} }
+		h := w.start(func(_ *host, point string) error {
+			if point != supervisor.StepSetSent {
+				return nil
+			}
+			if n := polls.Load(); n != 0 {
+				t.Errorf("set %d is sent while %d polls of ours are in progress", sets, n)
+			}
+			sets++
+			return nil
+		})
+		must0(t, h.await("webhook", false, 2*time.Minute))
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "net.refuse", For: time.Minute})
+		must0(t, err)
+		w.push(t, 1, 42)
+		must0(t, h.await("polling", false, 10*time.Second))
+		time.Sleep(5 * time.Second)
+		lease.End()
+		must0(t, h.await("webhook", true, time.Minute))
+		if sets != 2 {
+			t.Errorf("%d sets, want 2", sets)
+		}
+		w.settle(t, h, func() {}, time.Now())
+	})
+}
+
+// countingAPI counts the polls in progress.
+type countingAPI struct {
+	supervisor.API
+	polls *atomic.Int32
+}
+
+func (c countingAPI) GetUpdates(ctx context.Context, p botapi.GetUpdates) (botapi.Page, error) {
+	c.polls.Add(1)
+	defer c.polls.Add(-1)
+	return c.API.GetUpdates(ctx, p)
+}
+
+// TestOwnURLRemembered: a webhook that was sent by a process which died before it
+// had the answer is ours, even if the URL has changed meanwhile.
+func TestOwnURLRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h := w.start(func(h *host, point string) error {
+			if point == supervisor.StepSetAcked {
+				h.crash()
+				return errCrashed
+			}
+			return nil
+		})
+		h.bury()
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook.Params.URL = "https://" + testHost + "/moved" }
+		h = w.start(nil)
+		must0(t, h.await("webhook", true, 20*time.Second))
+		w.push(t, 2, 42)
+		time.Sleep(5 * time.Second)
+		b, err := w.sim.Bot(w.botID)
+		must0(t, err)
+		if b.URL != "https://"+testHost+"/moved" {
+			t.Errorf("registered: %s", b.URL)
+		}
+		w.settle(t, h, func() {}, time.Now())
+	})
+}
+
+// TestBudgetRefused: options that can't keep the budget are refused.
+func TestBudgetRefused(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) {
+			o.Thresholds.Stall = 6 * time.Second
+			_, err := supervisor.New(t.Context(), supervisor.Options{
+				Listeners: []supervisor.ListenerOptions{{Address: testIP + ":443", Listen: func(_ context.Context, a string) (net.Listener, error) { return w.net.Listen(a) }}},
+				Bots:      []supervisor.BotOptions{*o},
+			})
+			if err == nil || !strings.Contains(err.Error(), "budget") {
+				t.Errorf("err = %v", err)
+			}
+			o.Thresholds.Stall = 0
+		}
+		must0(t, w.start(nil).stop())
 	})
 }
