@@ -569,3 +569,53 @@ func TestBudgetRefused(t *testing.T) {
 		must0(t, w.start(nil).stop())
 	})
 }
+
+// TestRestartKeepsWebhook: a restart with nothing changed sets and deletes
+// nothing, and goes on as proven.
+func TestRestartKeepsWebhook(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		stop()
+		time.Sleep(2 * time.Second)
+		must0(t, h.stop())
+		from := time.Now()
+		h = w.start(nil)
+		must0(t, h.await("webhook", false, 5*time.Second))
+		time.Sleep(3 * time.Minute)
+		if n := w.calls(t, "setWebhook", from) + w.calls(t, "deleteWebhook", from); n != 0 {
+			t.Errorf("%d sets and deletes", n)
+		}
+		w.settle(t, h, func() {}, from)
+	})
+}
+
+// TestForeignSetMeanwhile: a webhook that somebody else sets while ours is being
+// given up is not deleted.
+func TestForeignSetMeanwhile(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.sim.SetHost("other.example.com", "5.45.72.99")
+		armed := false
+		h := w.start(func(_ *host, point string) error {
+			if armed && point == supervisor.StepDeleteAcked {
+				armed = false
+				if _, _, err := w.sim.ForeignSetWebhook(w.botID, "https://other.example.com/x"); err != nil {
+					t.Error(err)
+				}
+			}
+			return nil
+		})
+		must0(t, h.await("webhook", false, 2*time.Minute))
+		armed = true
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "tls.expired", For: time.Minute})
+		must0(t, err)
+		must0(t, h.await("held", false, 20*time.Second))
+		time.Sleep(30 * time.Second)
+		b, err := w.sim.Bot(w.botID)
+		must0(t, err)
+		if b.URL != "https://other.example.com/x" {
+			t.Errorf("registered: %q", b.URL)
+		}
+		lease.End()
+		must0(t, h.stop())
+	})
+}
