@@ -73,6 +73,14 @@ func (w *world) run(args ...string) *process {
 	return w.start(cmd, "run")
 }
 
+// runEnv starts `dualgram run` without a file.
+func (w *world) runEnv(env []string) *process {
+	w.t.Helper()
+	cmd := exec.Command(binary, "run")
+	cmd.Env = env
+	return w.start(cmd, "run")
+}
+
 // start starts a child. It can't outlive the test.
 func (w *world) start(cmd *exec.Cmd, name string) *process {
 	w.t.Helper()
@@ -202,9 +210,16 @@ func (w *world) refused(got int, stdout, stderr string, code int, texts ...strin
 	}
 	for _, text := range append(texts, "error: ", "fix: ") {
 		if !strings.Contains(stderr, text) {
-			w.t.Errorf("standard error does not say %q:\n%s", text, stderr)
+			w.t.Errorf("standard error does not say %q:\n%s", text, tail(stderr, 2<<10))
 		}
 	}
+}
+
+// refusalEnv is refusal for a start from the environment, with one variable more.
+func (w *world) refusalEnv(env []string, code int, variable string, texts ...string) {
+	w.t.Helper()
+	got, stdout, stderr := w.command(append(env[:len(env):len(env)], variable), "run")
+	w.refused(got, stdout, stderr, code, texts...)
 }
 
 func unixClient(socket string) *http.Client {

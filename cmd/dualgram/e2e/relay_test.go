@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"errors"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"sync"
@@ -10,27 +12,51 @@ import (
 	"time"
 )
 
-// freePort picks a port that nobody listens on, below those that the system
-// gives to outgoing connections: it stays free while its listener is closed.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 200 {
-		p := 12000 + int(nextPort.Add(1))%16000
-		ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(p))
-		if err == nil {
-			ln.Close()
-			return p
-		}
-	}
-	t.Fatal("no free port")
-	return 0
+// ports hands out TCP ports that nobody else uses: not another test of this
+// process, nor one of another run of the suite, nor, since they lie below those
+// that the system gives to outgoing connections, a client. So a port stays free
+// while its listener is closed or its process is dead.
+type ports struct {
+	mu     sync.Mutex
+	guards []net.Listener // one for each block of ports, on its first
+	next   int
 }
 
-// nextPort starts somewhere else in each process, so that two runs of the suite
-// at once seldom meet.
-var nextPort atomic.Int64
+const portBlock = 50
 
-func init() { nextPort.Store(time.Now().UnixNano() / 1e6 % 16000) }
+var thePorts ports
+
+func (p *ports) take() (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range 2000 {
+		if p.next%portBlock == 0 {
+			base := 10000 + portBlock*rand.IntN(20000/portBlock)
+			guard, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(base))
+			if err != nil {
+				continue // another run's
+			}
+			p.guards = append(p.guards, guard)
+			p.next = base + 1
+		}
+		port := p.next
+		p.next++
+		if ln, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
+			ln.Close()
+			return port, nil
+		}
+	}
+	return 0, errors.New("no free port")
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	port, err := thePorts.take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
 
 func freeAddr(t testing.TB) string { return "127.0.0.1:" + strconv.Itoa(freePort(t)) }
 
