@@ -105,5 +105,3 @@ func (p *process) died(most time.Duration) {
 		p.w.t.Fatalf("%s ended by itself: %v", p.name, p.cmd.ProcessState)
 	}
 }
-
-func childTmpfs() int { return 1 }
