@@ -69,6 +69,7 @@ type Bot struct {
 	current    *Handover // the handover under way or just done
 	would      string    // the last thing that was decided and not done
 	withheld   bool      // in this tick
+	vetoed     time.Time // when a veto hook last forbade something
 	lost       lossWatch
 	lastTick   time.Time
 	skew       time.Duration // Telegram's clock minus ours
@@ -91,6 +92,7 @@ type view struct {
 	Foreign  string    // the foreign webhook, redacted
 	Rival    time.Time // since when another poller has been seen; zero if none
 	Skew     time.Duration
+	Limited  time.Time // until then a 429 forbids getWebhookInfo
 }
 
 func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, health func() store.Health, log zerolog.Logger, m *metrics) (*Bot, error) {
@@ -166,8 +168,9 @@ func (b *Bot) run(ctx context.Context) error {
 		select {
 		case f := <-b.posts:
 			f()
-		case now := <-ticker.C:
-			b.tick(ctx, now)
+		case <-ticker.C:
+			// Not the tick's own time: the loop may have waited for the disk.
+			b.tick(ctx, time.Now())
 		case <-ctx.Done():
 		}
 	}
@@ -237,6 +240,7 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 		b.would = "" // what comes again later is news again
 	}
 	b.watchLoss(ctx, now)
+	b.metrics.standby(!b.blind() && b.info.standbyErr == nil)
 	b.publish(now)
 }
 
@@ -304,9 +308,11 @@ func result(k failover.Kind) bool {
 func (b *Bot) enter(ctx context.Context, e failover.Event, n failover.State, f failover.Effects, moved *Event, onset []time.Time) {
 	old := b.state
 	b.state = n
+	if f.Persist {
+		b.metrics.phase(n)
+	}
 	if moved != nil {
 		b.emit(*moved)
-		b.metrics.phase(n)
 	}
 	switch {
 	case n.Registered != old.Registered && n.Phase == failover.Webhook:
@@ -377,20 +383,35 @@ func (b *Bot) asked(ctx context.Context, n failover.State, f failover.Effects) b
 	if b.opt.Veto == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.opt.VetoDeadline)
+	f.Would, f.WouldBe, f.WouldWhy = f.Job, n.Cause, WhyVetoed
+	if !b.vetoed.IsZero() && time.Since(b.vetoed) < vetoStands {
+		b.noteWould(ctx, time.Now(), f)
+		return false
+	}
+	c, cancel := context.WithTimeout(ctx, b.opt.VetoDeadline)
 	defer cancel()
 	h := Handover{Epoch: n.Epoch, From: b.state.Mode(), To: n.Mode(), Cause: n.Cause, Decided: time.Now()}
-	err := b.opt.Veto(ctx, h)
+	err := b.opt.Veto(c, h)
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
+		b.vetoed = time.Time{}
 		return true
 	}
-	f.Would, f.WouldBe, f.WouldWhy = f.Job, n.Cause, "vetoed"
-	b.noteWould(ctx, time.Now(), f)
+	b.vetoed = time.Now()
+	f.WouldBe.Evidence = err.Error()
+	b.noteWould(ctx, b.vetoed, f)
 	return false
 }
 
-// DefaultVetoDeadline is the veto hook's share of the budget.
-const DefaultVetoDeadline = 500 * time.Millisecond
+const (
+	// DefaultVetoDeadline is the veto hook's share of the budget.
+	DefaultVetoDeadline = 500 * time.Millisecond
+	// vetoStands is how long a veto is taken for an answer until the hook is
+	// asked again; what calls for the handover does so four times a second.
+	vetoStands = 5 * time.Second
+	// WhyVetoed stands beside the reasons of package failover for withholding a
+	// handover.
+	WhyVetoed = "vetoed"
+)
 
 func (b *Bot) noteWould(ctx context.Context, at time.Time, f failover.Effects) {
 	key := f.Would.String() + "/" + f.WouldWhy + "/" + f.WouldBe.Name
@@ -415,6 +436,7 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Blind = b.blind()
 	b.view.Ticked = now
 	b.view.Skew = b.skew
+	b.view.Limited = b.info.until
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)

@@ -251,7 +251,7 @@ func (b *Bot) registered(s failover.State) {
 	b.arrived.reset()
 	b.stall.clear()
 	b.info.quiet = time.Time{}
-	b.info.standbySent = s.Registered
+	b.info.standbySent, b.info.standbyErr = s.Registered, nil
 }
 
 // judgeTrial looks whether the webhook has proven itself.

@@ -111,6 +111,10 @@ func (b *Bot) warnings(v view, now time.Time) []console.Warning {
 		add("blind", console.SeverityCritical, "Polling could not take over",
 			"The Bot API does not answer, so a broken webhook could not be replaced. Check the way out of this host: dns, firewall, proxy.")
 	}
+	if now.Before(v.Limited) {
+		add("info_rate_limited", console.SeverityWarning, "Telegram limits getWebhookInfo",
+			"Until %s nothing is seen that only Telegram can see, such as updates that don't arrive: the ten seconds are not kept for those. Nothing is to be done if it passes; if it lasts, raise failover.info_interval.", v.Limited.Format(time.RFC3339))
+	}
 	if s.Frozen {
 		add("frozen", console.SeverityCritical, "Failback is frozen",
 			"%d automatic failovers within an hour. Updates come by polling. Repair the webhook, then acknowledge.", s.RecentFailovers(now))

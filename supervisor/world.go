@@ -8,6 +8,7 @@ import (
 
 	"dualgram/supervisor/failover"
 	"dualgram/transport/botapi"
+	"dualgram/transport/polling"
 
 	"github.com/sony/gobreaker/v2"
 )
@@ -60,8 +61,8 @@ func newStandbyBreaker(t Thresholds) *gobreaker.CircuitBreaker[struct{}] {
 		},
 		IsSuccessful: func(err error) bool {
 			switch botapi.KindOf(err) {
-			case "":
-				return err == nil
+			case "": // nil, or an answer that was not expected
+				return !errors.Is(err, context.DeadlineExceeded)
 			case botapi.KindRateLimited, botapi.KindConflict, botapi.KindUnauthorized, botapi.KindBadRequest:
 				return true // it answers
 			}
@@ -281,10 +282,10 @@ func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 		})
 		b.post(ctx, func() {
 			b.info.standbyFlying = false
-			if !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, gobreaker.ErrTooManyRequests) {
-				b.info.standbyErr = err
+			if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) || errors.Is(err, polling.ErrRunning) {
+				return // nobody was asked
 			}
-			b.metrics.standby(err == nil)
+			b.info.standbyErr = err
 		})
 	})
 }
