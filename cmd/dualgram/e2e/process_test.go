@@ -27,6 +27,8 @@ type process struct {
 	stderr *output
 	done   chan struct{} // closed when it has ended
 	http   *http.Client
+
+	updates bool // standard output is for updates
 }
 
 // output collects what a process writes.
@@ -113,7 +115,9 @@ func (w *world) start(cmd *exec.Cmd, name string) *process {
 func (p *process) cleanup() {
 	p.kill()
 	p.http.CloseIdleConnections()
-	p.w.vault.search(p.w.t, p.name+" stdout", p.stdout.String())
+	if !p.updates {
+		p.w.vault.search(p.w.t, p.name+" stdout", p.stdout.String())
+	}
 	p.w.vault.search(p.w.t, p.name+" stderr", p.stderr.String())
 	if p.w.t.Failed() {
 		p.w.t.Logf("%s:\n%s", p.name, tail(p.stderr.String(), 12<<10))
@@ -160,10 +164,12 @@ func (p *process) wait(most time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+func (p *process) term() { p.signal(syscall.SIGTERM) }
+
 // stop is SIGTERM, and wants exit code 0.
 func (p *process) stop() {
 	p.w.t.Helper()
-	p.signal(syscall.SIGTERM)
+	p.term()
 	if code := p.wait(20 * time.Second); code != 0 {
 		p.w.t.Fatalf("%s: exit code %d after SIGTERM", p.name, code)
 	}
