@@ -257,7 +257,7 @@ func TestLedgerFails(t *testing.T) {
 			t.Errorf("asked %d times", l.nexts)
 		}
 		l.mu.Unlock()
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*maxNextPause)
 		defer cancel()
 		if _, ok := d.Drain(ctx); ok {
 			t.Error("drained although the ledger can't be read")
