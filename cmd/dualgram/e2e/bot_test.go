@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"strconv"
 	"sync"
@@ -51,7 +50,7 @@ func newSampleBot(t testing.TB) *sampleBot {
 
 func startSampleBot(t testing.TB, addr string) *sampleBot {
 	t.Helper()
-	ln, err := net.Listen("tcp", addr)
+	ln, err := listenAt(addr)
 	if err != nil {
 		t.Fatal(err)
 	}

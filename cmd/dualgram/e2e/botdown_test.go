@@ -12,6 +12,7 @@ import (
 // the same, wait in the store, and come in order once it is back. Nothing is
 // buried, and the mode doesn't move.
 func TestBotDown(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name       string
 		down, back func(w *world, bot *relay)

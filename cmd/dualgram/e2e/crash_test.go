@@ -17,6 +17,7 @@ var (
 // still there, goes on by polling, and comes back once it is healed. Nothing is
 // lost or reordered, and each lane repeats at most what was in flight.
 func TestKilledInFailover(t *testing.T) {
+	t.Parallel()
 	for _, step := range failoverSteps {
 		t.Run(step, func(t *testing.T) {
 			w := newWorld(t)
@@ -37,6 +38,7 @@ func TestKilledInFailover(t *testing.T) {
 
 // Kill -9 at each named step of a failback.
 func TestKilledInFailback(t *testing.T) {
+	t.Parallel()
 	for _, step := range failbackSteps {
 		t.Run(step, func(t *testing.T) {
 			w := newWorld(t)
@@ -90,6 +92,7 @@ func TestKilledConfirming(t *testing.T) {
 
 // Kill -9 at each named step of the first registration of all.
 func TestKilledInFirstStart(t *testing.T) {
+	t.Parallel()
 	for _, step := range firstSteps {
 		t.Run(step, func(t *testing.T) {
 			w := newWorld(t)
@@ -107,6 +110,7 @@ func TestKilledInFirstStart(t *testing.T) {
 // Kill -9 outside of any handover, with updates on their way through: right
 // before a commit, and right before a delivery to the bot.
 func TestKilledInFlight(t *testing.T) {
+	t.Parallel()
 	for _, point := range []string{"store:commit", "delivery:delivery"} {
 		for _, mode := range []string{"webhook", "polling"} {
 			t.Run(mode+" "+point, func(t *testing.T) {

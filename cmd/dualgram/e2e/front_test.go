@@ -45,11 +45,11 @@ func (w *world) newFront() *front {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	ln, err := tls.Listen("tcp", f.addr, &tls.Config{Certificates: []tls.Certificate{pair}})
+	ln, err := listenAt(f.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	serve(w.t, ln, f)
+	serve(w.t, tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair}}), f)
 	w.path.target = f.addr
 	w.conf.TLS = "off"
 	w.conf.Webhook = "trusted_proxies: [127.0.0.0/8]"

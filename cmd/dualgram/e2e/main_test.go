@@ -26,7 +26,7 @@ var binary string
 
 // parallelTests is how many tests run at once where no -parallel is given. They
 // wait for most of their time.
-const parallelTests = 12
+const parallelTests = 16
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(childEnv) {

@@ -55,6 +55,7 @@ var outages = []outage{
 // nothing is lost, doubled or reordered, and the first update comes by polling
 // within ten seconds.
 func TestOutage(t *testing.T) {
+	t.Parallel()
 	for _, o := range outages {
 		t.Run(o.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -93,7 +92,7 @@ var refusals = []refusal{
 
 func (w *world) occupy(addr string) {
 	w.t.Helper()
-	ln, err := net.Listen("tcp", addr)
+	ln, err := listenAt(addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -103,6 +102,7 @@ func (w *world) occupy(addr string) {
 // What can be found wrong without Telegram's help ends the start with a clear
 // error, before Telegram is told anything.
 func TestRefusedAtStart(t *testing.T) {
+	t.Parallel()
 	for _, r := range refusals {
 		t.Run(r.name, func(t *testing.T) {
 			w := newWorld(t)

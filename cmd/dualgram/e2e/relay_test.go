@@ -49,6 +49,18 @@ func (p *ports) take() (int, error) {
 	return 0, errors.New("no free port")
 }
 
+// listenAt listens on an address that was free a moment ago. A process that is
+// just being started holds what this one has closed until it is executed.
+func listenAt(addr string) (ln net.Listener, err error) {
+	for range 200 {
+		if ln, err = net.Listen("tcp", addr); err == nil {
+			return ln, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return nil, err
+}
+
 func freePort(t testing.TB) int {
 	t.Helper()
 	port, err := thePorts.take()
@@ -99,7 +111,7 @@ func newRelay(t testing.TB, target string) *relay {
 }
 
 func (r *relay) listen() {
-	ln, err := net.Listen("tcp", r.addr)
+	ln, err := listenAt(r.addr)
 	if err != nil {
 		r.t.Errorf("relay: %v", err)
 		return

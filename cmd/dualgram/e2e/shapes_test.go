@@ -144,6 +144,7 @@ func TestTwoBots(t *testing.T) {
 // A self-signed certificate is uploaded and trusted by Telegram alone, for a name
 // and for an address; a new pair is uploaded as well.
 func TestSelfSigned(t *testing.T) {
+	t.Parallel()
 	for _, host := range []string{hookHost, "127.0.0.1"} {
 		t.Run(host, func(t *testing.T) {
 			w := newWorld(t)
@@ -390,7 +391,7 @@ func TestBotAPIOverTLS(t *testing.T) {
 	w := newWorld(t)
 	pair := must(w.ca.Issue(time.Now(), pki.Leaf{Hosts: []string{"127.0.0.1"}}))
 	addr := freeAddr(t)
-	ln := must(tls.Listen("tcp", addr, &tls.Config{Certificates: []tls.Certificate{pair.TLS()}}))
+	ln := tls.NewListener(must(listenAt(addr)), &tls.Config{Certificates: []tls.Certificate{pair.TLS()}})
 	serve(t, ln, http.HandlerFunc(w.sim.ServeHTTP))
 	w.conf.API = "https://" + addr
 	w.conf.CA = ", ca_file: " + w.write("ca.pem", string(w.ca.RootPEM()))

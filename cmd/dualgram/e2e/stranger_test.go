@@ -210,6 +210,7 @@ func TestStrangers(t *testing.T) {
 // What Telegram sends and nobody can parse reaches the bot as it is, by either
 // transport, and blocks nothing.
 func TestUnparsableUpdates(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []string{"webhook", "polling"} {
 		t.Run(mode, func(t *testing.T) {
 			w := newWorld(t)

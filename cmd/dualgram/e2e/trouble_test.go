@@ -236,6 +236,7 @@ func TestForeignPoller(t *testing.T) {
 // Our clock and Telegram's differ. A certificate is judged by theirs, and nothing
 // else minds.
 func TestClockOff(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		skew time.Duration // of Telegram's clock, seen from here

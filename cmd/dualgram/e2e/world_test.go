@@ -236,7 +236,7 @@ func (a *apiServer) hold(on bool) {
 func serveAPI(t testing.TB, sim *telegramsim.Sim) *apiServer {
 	t.Helper()
 	a := &apiServer{}
-	ln, err := net.Listen("tcp", freeAddr(t))
+	ln, err := listenAt(freeAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
