@@ -236,7 +236,7 @@ func (w *worker) toWebhook(ctx context.Context, j job) failover.Event {
 			w.log.Warn().Err(err).Msg("what polling took last could not be confirmed and will come again by webhook")
 		}
 	}
-	params := w.opt.Webhook.Params
+	params := w.opt.Webhook.params()
 	if err := w.intend(ctx, params); err != nil {
 		return failover.Event{Kind: failover.SetFailed, Cause: causeOf(err)}
 	}

@@ -80,10 +80,23 @@ type WebhookOptions struct {
 	// Params is the full set of parameters of setWebhook. What is omitted is
 	// reset by Telegram, so all that matters stands here.
 	Params botapi.SetWebhook
+	// Certificate returns the certificate to upload, for one that may be replaced
+	// while the bot runs: each set takes the present one, in place of that in
+	// Params. Nil means that in Params.
+	Certificate func() []byte
 	// Networks that may deliver; empty means any. TrustedProxies may speak for
 	// others by X-Forwarded-For.
 	Networks       []netip.Prefix
 	TrustedProxies []netip.Prefix
+}
+
+// params is what setWebhook is to be called with now.
+func (o *WebhookOptions) params() botapi.SetWebhook {
+	p := o.Params
+	if o.Certificate != nil {
+		p.Certificate = o.Certificate()
+	}
+	return p
 }
 
 // BotOptions describes one bot.

@@ -187,7 +187,7 @@ func (b *Bot) owner(info botapi.WebhookInfo) failover.Owner {
 	if b.opt.Webhook == nil {
 		return b.identity.owner(info, botapi.SetWebhook{})
 	}
-	return b.identity.owner(info, b.opt.Webhook.Params)
+	return b.identity.owner(info, b.opt.Webhook.params())
 }
 
 // describe names a webhook without giving away what is in its path.

@@ -174,7 +174,7 @@ func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.C
 		if cert == nil {
 			return nil, fmt.Errorf("webhook.upload_certificate needs webhook.tls with a cert_file")
 		}
-		w.Params.Certificate = cert.PEM()
+		w.Certificate = cert.PEM
 	}
 	return w, nil
 }
