@@ -122,9 +122,9 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	f := h.cfg.Failover
 	o := supervisor.BotOptions{
 		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
-		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: c.Deliver.BuryAfter, Hook: h.faults.Hook(chaos.SeamDelivery)},
-		Policy:     failover.Policy{HoldDown: f.HoldDown, MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
-		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: f.TLSLead},
+		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Hook(chaos.SeamDelivery)},
+		Policy:     failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
+		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: atLeast(f.TLSLead)},
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Hook(chaos.SeamHandover),
 		Observe:    h.opt.Observe,
@@ -158,6 +158,10 @@ func allowed(c *config.Bot) []string {
 	}
 	return c.AllowedUpdates
 }
+
+// atLeast returns the shortest duration there is for one of zero: in options zero
+// means the default, and whoever writes 0s doesn't.
+func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
 func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.Certificate) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
