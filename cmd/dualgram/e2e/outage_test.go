@@ -199,3 +199,24 @@ func TestSlowPath(t *testing.T) {
 	w.path.slow(0)
 	w.settle(30*time.Second, 0)
 }
+
+// A duration of zero is what it says, and not the default.
+func TestZeroDurations(t *testing.T) {
+	w := newWorld(t)
+	w.conf.Failover = "hold_down: 0s, tls_lead: 0s, info_interval: 500ms"
+	w.conf.Deliver = "{forward: {url: " + w.bot.url + "}, max_attempts: 2, bury_after: 0s}"
+	w.certificate(pki.Leaf{NotAfter: time.Now().Add(90 * time.Second)}) // within the default lead
+	p := w.run()
+	w.steady(p)
+	w.path.set(pathRefused)
+	if b := p.phase("polling", 15*time.Second); b.Reason != "stall" {
+		t.Errorf("polling because of %s: %s", b.Reason, b.Evidence)
+	}
+	w.path.set(pathOpen)
+	p.phase("webhook", 10*time.Second)
+	w.flows(p, "webhook")
+	poison := w.push(666)
+	w.bot.refusing(func(id int64) bool { return id == poison })
+	p.until(20*time.Second, "buried at once", func(b botStatus) bool { return b.Dead == 1 })
+	p.stop()
+}
