@@ -171,7 +171,7 @@ func New(o Options) (*Dispatcher, error) {
 		stopped: make(chan struct{}),
 		kick:    make(chan struct{}, 1),
 		drains:  make(chan chan<- struct{}),
-		judge:   newJudge(o.MaxAttempts, o.BuryAfter),
+		judge:   newJudge(o.MaxLanes, o.MaxAttempts, o.BuryAfter),
 		active:  make(map[store.Ref]activity, o.MaxLanes),
 	}, nil
 }

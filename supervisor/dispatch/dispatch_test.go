@@ -371,6 +371,38 @@ func TestPoisonInQuietTimes(t *testing.T) {
 	})
 }
 
+// A third of what a busy bot gets fails for its content, in lanes of its own.
+// The others don't notice, and the bot never counts as down.
+func TestMuchPoison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newFake(t)
+		bad := func(id int64) bool { return id*2654435761%100 < 33 }
+		b := newBook(t, lanes(1e6), func(_ context.Context, u delivery.Update) error {
+			time.Sleep(5 * time.Millisecond)
+			if bad(u.ID) {
+				return &delivery.Error{Op: "forward", Kind: delivery.KindStatus, Status: 500}
+			}
+			return nil
+		})
+		var seen outcomes
+		d, stop := run(t, Options{Ledger: l, Handler: b, Observe: seen.observe})
+		for id := range int64(1500) {
+			l.add(id, b.lane(id))
+			time.Sleep(2 * time.Millisecond)
+			if s := d.Snapshot(); !s.BotDownSince.IsZero() {
+				t.Fatalf("down at %d: %+v", id, s)
+			}
+		}
+		time.Sleep(time.Second)
+		_ = stop()
+		for id := range int64(1500) {
+			if o := seen.of(id); !bad(id) && (len(o) != 1 || o[0].Waited > 50*time.Millisecond) {
+				t.Fatalf("%d: %+v", id, o)
+			}
+		}
+	})
+}
+
 // A bot that turns down most of everything is broken as a whole.
 func TestFlappingBuriesNothing(t *testing.T) {
 	for seed, share := range []float64{0.95, 0.9, 0.9, 0.8, 0.7, 0.6, 0.4} {

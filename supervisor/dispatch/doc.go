@@ -24,13 +24,14 @@
 //
 // # When the bot is down
 //
-// After failures of three different updates with none taken in between, or
-// three in a row of a kind that no update can cause, the bot counts as down. It
-// then gets at most two probes at a time: one with an update that it has not
-// turned down in this outage, one with an update that it has, so that updates
-// at the front that fail whatever the bot's state can't hide that it is back.
-// Each kind of probe pauses 0.5 s to 15 s. The first update taken ends the
-// outage, and all lanes go on at once. An outage buries nothing.
+// After failures of three different updates with none taken in between and none
+// for two seconds (or of as many as there are lanes, at once), or three failures in
+// a row of a kind that no update can cause, the bot counts as down. Updates that
+// have failed alone before don't count. It then gets at most two probes at a time:
+// one with an update that has never failed, one with an update that has, so that
+// updates that fail whatever the bot's state can't hide that it is back. Each kind
+// of probe pauses 0.5 s to 15 s. The first update taken ends the outage, and all
+// lanes go on at once. An outage buries nothing.
 //
 // # When the ledger fails
 //

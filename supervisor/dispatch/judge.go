@@ -21,6 +21,10 @@ const (
 	// downUpdates is how many different updates must fail, with none taken in
 	// between, for the bot to count as down: one or two may be poison.
 	downUpdates = 3
+	// downQuiet is for how long none must have been taken then. Where many are
+	// delivered at once, some of which fail for their content, three failures in
+	// a row are nothing special. As many as there are lanes are.
+	downQuiet = 2 * time.Second
 	// downBlameless is how many failures in a row that no update can cause make
 	// the bot count as down, be it the same update each time.
 	downBlameless = 3
@@ -36,7 +40,7 @@ type class uint8
 
 const (
 	regular class = iota // none: the bot was not down when it started
-	// freshProbe: a probe with an update that has not failed in this outage.
+	// freshProbe: a probe with an update that has not failed in this process.
 	freshProbe
 	// againProbe: a probe with an update that has.
 	againProbe
@@ -47,6 +51,7 @@ const (
 // as a whole is down, when an update is to be buried. It has no clock, no lock
 // and no randomness of its own.
 type judge struct {
+	maxLanes    int
 	maxAttempts int
 	buryAfter   time.Duration
 
@@ -91,8 +96,9 @@ type failure struct {
 	aloneFor time.Duration // and the time they span
 }
 
-func newJudge(maxAttempts int, buryAfter time.Duration) *judge {
+func newJudge(maxLanes, maxAttempts int, buryAfter time.Duration) *judge {
 	return &judge{
+		maxLanes:    maxLanes,
 		maxAttempts: maxAttempts,
 		buryAfter:   buryAfter,
 		suspects:    map[store.Ref]struct{}{},
@@ -189,13 +195,23 @@ func (j *judge) countFailure(ref store.Ref, kind delivery.Kind, now time.Time) {
 	if f := j.failing[ref]; f == nil || f.alone == 0 {
 		j.suspects[ref] = struct{}{}
 	}
-	if len(j.suspects) >= downUpdates || j.blameless >= downBlameless {
+	n := len(j.suspects)
+	quiet := now.Sub(j.lastTaken) >= downQuiet
+	if n >= downUpdates && (quiet || n >= j.maxLanes) || j.blameless >= downBlameless {
 		j.downSince = j.failedSince
 		j.pauses = [classes]time.Duration{freshProbe: minBackoff, againProbe: minBackoff}
 		j.outages++
 		j.downed = 0
 		clear(j.suspects)
 	}
+}
+
+// classOf returns the part that an update plays as a probe.
+func (j *judge) classOf(ref store.Ref) class {
+	if j.failing[ref] != nil {
+		return againProbe
+	}
+	return freshProbe
 }
 
 // failedInOutage reports whether the update has failed since the outage was

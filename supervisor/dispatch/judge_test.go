@@ -60,7 +60,7 @@ func TestBurial(t *testing.T) {
 			if c.after == 0 {
 				c.after = 10 * m
 			}
-			j := newJudge(c.max, c.after)
+			j := newJudge(64, c.max, c.after)
 			now, fresh, attempts := time.Unix(1e9, 0), int64(1000), map[int64]int{}
 			for round := 1; round <= c.rounds; round++ {
 				for _, st := range c.steps[min(round, len(c.steps))-1] {
@@ -98,7 +98,7 @@ func TestBurial(t *testing.T) {
 
 // An outage adds to nobody's time alone, whatever was taken before and after.
 func TestBurialAcrossOutage(t *testing.T) {
-	j := newJudge(8, 10*time.Minute)
+	j := newJudge(64, 8, 10*time.Minute)
 	now := time.Unix(1e9, 0)
 	n := 0
 	fail := func(id int64) bool {
@@ -152,10 +152,13 @@ func TestDown(t *testing.T) {
 		"refused, but not in a row":     {steps: []step{{1, 1, refused, 2}, {1, 1, status, 0}, {1, 1, refused, 2}}},
 		"down, then taken":              {steps: []step{{1, 1, refused, 5}, {1, 1, "", 0}}},
 		"down, up, and down once more":  {steps: []step{{1, 1, refused, 5}, {1, 1, "", 0}, {1, 2, refused, 3}}, down: true, since: 2},
-		"taken long ago, then all fail": {steps: []step{{1, 9, "", 0}, {1, 1, status, 0}, {1, 2, status, 0}, {1, 3, status, 4}}, down: true, since: 1},
+		"taken long ago, then all fail": {steps: []step{{1, 9, "", 0}, {time.Second, 1, status, 0}, {1, 2, status, 0}, {time.Second, 3, status, 0}}, down: true, since: 1},
+		"taken just now, then all fail": {steps: []step{{1, 9, "", 0}, {time.Second, 1, status, 0}, {1, 2, status, 0}, {1, 3, status, 99}}},
+		"as many as there are lanes":    {steps: []step{{1, 999, "", 0}, {1, -1, status, 64}}, down: true, since: 1},
+		"not quite as many":             {steps: []step{{1, 999, "", 0}, {1, -1, status, 63}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			j := newJudge(8, time.Minute)
+			j := newJudge(64, 8, time.Minute)
 			now, since := time.Unix(1e9, 0), time.Time{}
 			for i, st := range c.steps {
 				for n := range max(st.times, 1) {
@@ -170,7 +173,11 @@ func TestDown(t *testing.T) {
 						}
 						continue
 					}
-					j.failed(ref(st.id), n, regular, st.kind, now, 0.5)
+					id := st.id
+					if id < 0 { // a new one each time
+						id = 100 + int64(n)
+					}
+					j.failed(ref(id), n, regular, st.kind, now, 0.5)
 				}
 			}
 			if j.down() != c.down || !j.downSince.Equal(since) {
@@ -181,7 +188,7 @@ func TestDown(t *testing.T) {
 }
 
 func TestPauses(t *testing.T) {
-	j := newJudge(8, time.Hour)
+	j := newJudge(64, 8, time.Hour)
 	now := time.Unix(1e9, 0)
 	for i, want := range []time.Duration{500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000} {
 		if got := j.failed(ref(1), i, regular, delivery.KindStatus, now, 0.5).pause; got != want*time.Millisecond {
@@ -189,7 +196,7 @@ func TestPauses(t *testing.T) {
 		}
 	}
 	// The count goes on across a restart.
-	if got := newJudge(8, time.Hour).failed(ref(1), 3, regular, delivery.KindStatus, now, 0.5).pause; got != 4*time.Second {
+	if got := newJudge(64, 8, time.Hour).failed(ref(1), 3, regular, delivery.KindStatus, now, 0.5).pause; got != 4*time.Second {
 		t.Errorf("after a restart %s", got)
 	}
 	for r, want := range map[float64]time.Duration{0: 800, 0.5: 1000, 0.999: 1199} {
@@ -202,7 +209,7 @@ func TestPauses(t *testing.T) {
 // In an outage the pauses between probes grow, and each update that failed
 // waits for its turn among the others.
 func TestPausesOfAnOutage(t *testing.T) {
-	j := newJudge(8, time.Hour)
+	j := newJudge(64, 8, time.Hour)
 	now := time.Unix(1e9, 0)
 	for id := range int64(64) { // in flight when it began
 		j.failed(ref(id), 0, regular, delivery.KindRefused, now, 0.5)
@@ -210,7 +217,7 @@ func TestPausesOfAnOutage(t *testing.T) {
 	if !j.down() || j.pauses[freshProbe] != minBackoff || j.pauses[againProbe] != minBackoff {
 		t.Fatalf("down %v, pauses %v", j.down(), j.pauses)
 	}
-	if j.failedInOutage(ref(99)) || !j.failedInOutage(ref(60)) {
+	if j.classOf(ref(99)) != freshProbe || j.classOf(ref(60)) != againProbe || !j.failedInOutage(ref(60)) {
 		t.Error("which updates failed in this outage")
 	}
 	for i, want := range []time.Duration{1, 2, 4, 8, 15, 15} {

@@ -223,11 +223,8 @@ func (l *loop) probe(asked time.Time, due *[classes]bool) bool {
 	if !ok {
 		return false
 	}
-	c := freshProbe
 	l.d.mu.Lock()
-	if l.d.judge.failedInOutage(rec.Ref) {
-		c = againProbe
-	}
+	c := l.d.judge.classOf(rec.Ref)
 	l.d.mu.Unlock()
 	if due[c] {
 		due[c] = false
