@@ -12,6 +12,8 @@ const (
 	exitNotOK  = 1 // a warning, a failed check
 	exitMisuse = 2 // misuse or configuration
 	exitFailed = 3 // could not run
+
+	exitInterrupted = 130 // by Ctrl-C, with nothing to show
 )
 
 // failure ends a command with an exit code. An empty message prints nothing:

@@ -1,0 +1,114 @@
+package demo
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"dualgram/supervisor"
+)
+
+// Line is one line of the timeline.
+type Line struct {
+	Act string `json:"act"`
+	// Since is the time in seconds since the act's fault began.
+	Since float64   `json:"since_s"`
+	At    time.Time `json:"at"`
+	// Kind is fault_on, signal, decided, deleted, first_update, polling, fault_off,
+	// failback, set, proven, withheld, problem, start or end.
+	Kind string `json:"kind"`
+	Text string `json:"text"`
+}
+
+func (d *demo) say(kind, text string) { d.line(time.Now(), kind, text) }
+
+// line queues a line in the order of time.
+func (d *demo) line(at time.Time, kind, text string) {
+	l := Line{Act: d.act, Since: at.Sub(d.onset).Seconds(), At: at, Kind: kind, Text: text}
+	if kind == "fault_on" || kind == "start" {
+		d.tell(at) // an act begins: what is left belongs to the one before
+	}
+	i := len(d.waiting)
+	for i > 0 && d.waiting[i-1].At.After(at) {
+		i--
+	}
+	d.waiting = slices.Insert(d.waiting, i, l)
+}
+
+// tell shows the lines of what happened before the given time.
+func (d *demo) tell(before time.Time) {
+	for len(d.waiting) > 0 && d.waiting[0].At.Before(before) {
+		l := d.waiting[0]
+		d.waiting = d.waiting[1:]
+		d.lines = append(d.lines, l)
+		if d.o.Line != nil {
+			d.o.Line(l)
+		}
+	}
+}
+
+// follow turns an event into a line, if it is worth one.
+func (d *demo) follow(e supervisor.Event) {
+	if kind, text := describe(e); kind != "" {
+		d.line(e.At, kind, text)
+	}
+}
+
+// catchUp follows what has come and was not waited for.
+func (d *demo) catchUp() {
+	for {
+		select {
+		case e := <-d.events:
+			d.follow(e)
+		default:
+			d.tell(time.Now().Add(time.Hour))
+			return
+		}
+	}
+}
+
+// describe says in a line what an event is; kind is empty for what the timeline
+// leaves out.
+func describe(e supervisor.Event) (kind, text string) {
+	switch e.Kind {
+	case supervisor.EventSignal:
+		switch {
+		case e.Name == supervisor.SignalPollStall || e.Name == supervisor.SignalStore:
+			if e.Level != supervisor.Tripped.String() {
+				return "", ""
+			}
+		case e.Level == supervisor.Clear.String():
+			return "", ""
+		}
+		return "signal", fmt.Sprintf("%s %s: %s", e.Name, e.Level, e.Evidence)
+	case supervisor.EventPhase:
+		switch e.To {
+		case "to_polling":
+			return "decided", fmt.Sprintf("failover, because of %s", e.Cause)
+		case "to_webhook":
+			if e.From == "starting" {
+				return "", ""
+			}
+			return "failback", "hold-down over, certificate and listener in order: the webhook is tried again"
+		}
+	case supervisor.EventStep:
+		if e.Error != "" {
+			return "problem", fmt.Sprintf("%s: %s", e.Name, e.Error)
+		}
+		switch e.Name {
+		case supervisor.StepDeleteAcked:
+			return "deleted", fmt.Sprintf("deleteWebhook acknowledged after %.0f ms; nothing is dropped", e.Seconds*1000)
+		case supervisor.StepSetAcked:
+			return "set", fmt.Sprintf("setWebhook acknowledged after %.0f ms; on trial", e.Seconds*1000)
+		}
+	case supervisor.EventFirstUpdate:
+		return "first_update", fmt.Sprintf("first update by %s", e.Source)
+	case supervisor.EventTrial:
+		return "proven", fmt.Sprintf("the webhook is proven: %d updates in %.0f s, and no doubt", e.Count, e.Seconds)
+	case supervisor.EventWould:
+		return "withheld", fmt.Sprintf("%s was decided and not done: %s", e.Name, e.Level)
+	case supervisor.EventLoss, supervisor.EventForeign:
+		return "problem", e.Evidence
+	}
+	return "", ""
+}

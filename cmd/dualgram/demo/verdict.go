@@ -1,0 +1,204 @@
+package demo
+
+import (
+	"fmt"
+	"time"
+
+	"dualgram/chaos/telegramsim"
+)
+
+// Schema names the JSON form of a [Report].
+const Schema = "dualgram/demo/v1"
+
+// Limit is what a failover may take.
+const Limit = 10 * time.Second
+
+// Settings says what the run was given.
+type Settings struct {
+	Rate     float64 `json:"rate"`
+	Chats    int     `json:"chats"`
+	HoldDown float64 `json:"hold_down_s"`
+}
+
+// Figures are what a part of the run came to. Sent, committed and the failover are
+// the simulator's word, the rest is the sample bot's against it.
+type Figures struct {
+	Sent      int `json:"sent"`
+	Committed int `json:"committed"` // acknowledged to Telegram
+	Delivered int `json:"delivered"`
+	Lost      int `json:"lost"`
+	Doubled   int `json:"doubled"`
+	// OutOfOrder counts updates that the bot got before an earlier one of the same
+	// ordering queue of Telegram's.
+	OutOfOrder int `json:"out_of_order"`
+	ByWebhook  int `json:"by_webhook"`
+	ByPolling  int `json:"by_polling"`
+}
+
+func (f *Figures) add(o Figures) {
+	f.Sent += o.Sent
+	f.Committed += o.Committed
+	f.Delivered += o.Delivered
+	f.Lost += o.Lost
+	f.Doubled += o.Doubled
+	f.OutOfOrder += o.OutOfOrder
+	f.ByWebhook += o.ByWebhook
+	f.ByPolling += o.ByPolling
+}
+
+// Part is an act, or what came before the first.
+type Part struct {
+	Name  string `json:"name"`
+	Title string `json:"title,omitempty"`
+	Fault string `json:"fault,omitempty"`
+	Figures
+	// Failover is the time in seconds from the fault, or from the first update
+	// that it stranded if that came later, to the first update that getUpdates
+	// handed out; 0 if there was none.
+	Failover float64 `json:"failover_s"`
+}
+
+// Report is the verdict.
+type Report struct {
+	Schema   string   `json:"schema"`
+	OK       bool     `json:"ok"`
+	Setup    Setup    `json:"setup"`
+	Settings Settings `json:"settings"`
+	Parts    []Part   `json:"parts"`
+	Total    Figures  `json:"total"`
+	// Slowest is the slowest failover in seconds.
+	Slowest float64 `json:"slowest_failover_s"`
+	Limit   float64 `json:"limit_s"`
+	// Problems says what is not OK; never null.
+	Problems []string `json:"problems"`
+	Timeline []Line   `json:"timeline"`
+	Took     float64  `json:"took_s"`
+}
+
+// mark is where an act began.
+type mark struct {
+	Act, Title, Fault string
+	Onset             time.Time
+}
+
+// judge compares what Telegram handed out with what the bot has got. Updates are
+// counted to the act in which they were sent.
+func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
+	r := Report{Schema: Schema, Limit: Limit.Seconds(), Problems: []string{}}
+	parts := []Part{{Name: "before"}}
+	for _, m := range marks {
+		parts = append(parts, Part{Name: m.Act, Title: m.Title, Fault: m.Fault})
+	}
+	partOf := func(at time.Time) *Part {
+		i := 0
+		for i < len(marks) && !at.Before(marks[i].Onset) {
+			i++
+		}
+		return &parts[i]
+	}
+	first, count, by := map[int64]int{}, map[int64]int{}, map[int64]string{}
+	for i, t := range taken {
+		if count[t.ID]++; count[t.ID] == 1 {
+			first[t.ID], by[t.ID] = i, t.Source
+		}
+	}
+	last := map[int64]int{} // queue → the latest place at the bot
+	known := map[int64]bool{}
+	for _, u := range sent {
+		known[u.ID] = true
+		p := partOf(u.PushedAt)
+		p.Sent++
+		if u.State == telegramsim.StateAcknowledged && !u.Unseen {
+			p.Committed++
+		}
+		n := count[u.ID]
+		if n == 0 {
+			p.Lost++
+			continue
+		}
+		p.Delivered++
+		p.Doubled += n - 1
+		if by[u.ID] == "polling" {
+			p.ByPolling++
+		} else {
+			p.ByWebhook++
+		}
+		if u.Queue == 0 {
+			continue
+		}
+		if at, seen := last[u.Queue]; seen && at > first[u.ID] {
+			p.OutOfOrder++
+		} else {
+			last[u.Queue] = first[u.ID]
+		}
+	}
+	for i := range marks {
+		end := time.Time{}
+		if i+1 < len(marks) {
+			end = marks[i+1].Onset
+		}
+		took, ok := failover(sent, marks[i].Onset, end)
+		p := &parts[i+1]
+		p.Failover = took.Seconds()
+		r.Slowest = max(r.Slowest, p.Failover)
+		switch {
+		case !ok:
+			r.problem("%s: polling never handed out an update", p.Name)
+		case took > Limit:
+			r.problem("%s: the failover took %.1f s, more than %.0f s", p.Name, p.Failover, r.Limit)
+		}
+	}
+	for _, p := range parts {
+		r.Total.add(p.Figures)
+	}
+	r.Parts = parts
+	for id := range count {
+		if !known[id] {
+			r.problem("the bot got update %d, which was never sent", id)
+		}
+	}
+	for _, c := range []struct {
+		n    int
+		what string
+	}{{r.Total.Lost, "lost"}, {r.Total.Doubled, "doubled"}, {r.Total.OutOfOrder, "out of order"}} {
+		if c.n > 0 {
+			r.problem("%d updates %s", c.n, c.what)
+		}
+	}
+	if r.Total.Sent == 0 {
+		r.problem("no update was sent")
+	}
+	r.OK = len(r.Problems) == 0
+	return r
+}
+
+func (r *Report) problem(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+	r.OK = false
+}
+
+// failover is the time from the onset, or from the first update that the fault
+// stranded, to the first that getUpdates handed out before end (zero: no end).
+func failover(sent []telegramsim.Record, onset, end time.Time) (time.Duration, bool) {
+	var stranded, handed time.Time
+	for _, u := range sent {
+		if u.By == telegramsim.Polling && u.EndedAt.After(onset) && (end.IsZero() || u.PushedAt.Before(end)) {
+			from := u.PushedAt
+			if from.Before(onset) {
+				from = onset
+			}
+			if stranded.IsZero() || from.Before(stranded) {
+				stranded = from
+			}
+		}
+		for _, at := range u.Returned {
+			if at.After(onset) && (end.IsZero() || at.Before(end)) && (handed.IsZero() || at.Before(handed)) {
+				handed = at
+			}
+		}
+	}
+	if handed.IsZero() || stranded.IsZero() {
+		return 0, false
+	}
+	return handed.Sub(stranded), true
+}
