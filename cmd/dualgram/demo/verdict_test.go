@@ -36,7 +36,9 @@ func TestJudge(t *testing.T) {
 	}{
 		{"all well", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) { return s, b }, ""},
 		{"a loss", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) { return s, b[:5] }, "1 updates lost"},
-		{"a double", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) { return s, append(b, b[2]) }, "1 updates doubled"},
+		{"a double", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+			return s, append(b, b[2])
+		}, "1 updates doubled"},
 		{"a reorder", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
 			b[0], b[2] = b[2], b[0]
 			return s, b
