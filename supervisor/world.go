@@ -171,7 +171,7 @@ func (b *Bot) infoFailed(ctx context.Context, now time.Time, epoch uint64, err e
 			b.log.Warn().Dur("retry_after", e.RetryAfter).Msg("getWebhookInfo is rate limited: what only Telegram can see goes unseen until then")
 		case botapi.KindUnauthorized:
 			if !b.state.Busy && b.state.Phase != failover.Held {
-				b.step(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: b.state.Epoch,
+				b.step(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: epoch,
 					Cause: failover.Cause{Name: failover.CauseUnauthorized, Evidence: e.Error()}})
 			}
 			return
