@@ -123,7 +123,7 @@ func (st *stage) accept(u *accepting, at, server int64, out *transport.Item) (re
 		return ref, false, nil
 	}
 
-	late := false // the id is not above all of its series
+	var late bool // the id is not above all of its series
 	var s *series
 	if plausible(u.id) {
 		w := h.locate(u.id, at, server, seen)

@@ -40,7 +40,7 @@ func (l *Ledger) Bury(ctx context.Context, r Ref, b Burial) error {
 	return l.s.do(ctx, "bury", &recordTask{l: l, ref: r, op: opBury, burial: b}, 1024, false)
 }
 
-func (st *stage) bury(r Ref, k, v []byte, b Burial) error {
+func (st *stage) bury(k, v []byte, b Burial) error {
 	f := burialFormat{Reason: b.Reason, At: b.At.UTC()}
 	if f.At.Year() < 1 || f.At.Year() > 9999 { // JSON can't say it
 		f.At = time.Time{}

@@ -11,6 +11,7 @@ import (
 	"dualgram/transport"
 
 	bolt "go.etcd.io/bbolt"
+	berrors "go.etcd.io/bbolt/errors"
 )
 
 const testBot = 42
@@ -39,7 +40,7 @@ func open(t testing.TB, path string, change ...func(*Options)) *Store {
 func check(t testing.TB, path string) {
 	t.Helper()
 	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: 100 * time.Millisecond})
-	if errors.Is(err, bolt.ErrTimeout) {
+	if errors.Is(err, berrors.ErrTimeout) {
 		return // a newer Store of the same test has it
 	}
 	if err != nil {

@@ -162,10 +162,10 @@ func (x *index) putBack(r Ref, until int64) bool {
 }
 
 // remove forgets a record in delivery and frees its lane.
-func (x *index) remove(r Ref) bool {
+func (x *index) remove(r Ref) {
 	l := x.taken[r]
 	if l == nil {
-		return false
+		return
 	}
 	delete(x.taken, r)
 	x.count--
@@ -181,7 +181,6 @@ func (x *index) remove(r Ref) bool {
 		x.release(q)
 	}
 	x.place(l)
-	return true
 }
 
 // oldestReceived returns the smallest received time, 0 if nothing waits. It

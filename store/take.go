@@ -185,7 +185,7 @@ func (t *recordTask) stage(g *group) error {
 		st.after = append(st.after, func(x *index) { x.putBack(ref, until) })
 		return nil
 	case opBury:
-		if err := st.bury(t.ref, k, v, t.burial); err != nil {
+		if err := st.bury(k, v, t.burial); err != nil {
 			return err
 		}
 	}

@@ -99,7 +99,7 @@ func (w *worker) do(ctx context.Context, j job) (failover.Event, bool) {
 	if w.set != nil {
 		// Bounded by setDeadline, and most of that is over.
 		if j.kind == failover.JobToWebhook || j.del {
-			<-w.set
+			<-w.set //nolint:errcheck // history by now
 			w.set = nil
 		}
 	}

@@ -435,7 +435,8 @@ func TestNewSeries(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *testWorld) {
 				var h *host
-				heal, stop := func() {}, func() {}
+				var stop func()
+				heal := func() {}
 				if mode == "polling" {
 					h, heal, stop = w.broken(t, 5)
 				} else {

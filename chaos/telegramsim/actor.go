@@ -262,7 +262,7 @@ func (a *actor) resolveIP() {
 		a.resolving = false
 		a.resolveAt = time.Now().Add(a.s.between(resolveEvery, resolveEvery+resolveEvery/10))
 		a.relax(a.resolveAt)
-		text := ""
+		var text string
 		if r.err != nil {
 			text = "Failed to resolve host: " + r.err.Error()
 		} else {

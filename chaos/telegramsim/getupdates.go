@@ -62,7 +62,7 @@ func (b *bot) poll(c *call, offset int64, limit int, timeout time.Duration) {
 	now := time.Now()
 	if offset < 0 {
 		b.expire(now)
-		b.clear(int(-offset), StateCleared, now)
+		b.clear(int(-offset), now)
 	}
 	confirm := offset > 0 && offset < maxID && b.queue.inRange(offset)
 	if !confirm {

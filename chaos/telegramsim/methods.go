@@ -114,7 +114,7 @@ func (b *bot) info() WebhookInfo {
 
 func (b *bot) logOut(c *call) {
 	b.removeHook("logOut")
-	b.clear(0, StateCleared, time.Now())
+	b.clear(0, time.Now())
 	b.drop(failure(400, "Logged out"))
 	b.loggedOut = true
 	b.answer(c, okay(true, ""))

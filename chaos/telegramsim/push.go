@@ -192,7 +192,7 @@ func (s *Sim) ResetSeries(botID, next int64) error {
 		if hadHook {
 			b.actor.end("series reset")
 		}
-		b.clear(0, StateCleared, time.Now())
+		b.clear(0, time.Now())
 		b.queue.events, b.queue.tail = nil, next
 		b.series++
 		if p := b.parked; p != nil {

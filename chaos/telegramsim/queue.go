@@ -98,7 +98,7 @@ func (q *queue) inRange(from int64) bool {
 func (b *bot) nextEventID(now time.Time) int64 {
 	q := &b.queue
 	if q.tail != 0 && q.tail+1 >= maxID {
-		b.clear(0, StateCleared, now)
+		b.clear(0, now)
 		q.tail = 0
 		b.series++
 	}
@@ -120,7 +120,7 @@ func (b *bot) forget(e *event, state State, by Transport, now time.Time) {
 }
 
 // clear removes all but the last keep events.
-func (b *bot) clear(keep int, state State, now time.Time) {
+func (b *bot) clear(keep int, now time.Time) {
 	defer b.queue.tidy()
 	n := b.queue.len() - keep
 	for _, e := range b.queue.events {
@@ -128,7 +128,7 @@ func (b *bot) clear(keep int, state State, now time.Time) {
 			break
 		}
 		if !e.gone {
-			b.forget(e, state, "", now)
+			b.forget(e, StateCleared, "", now)
 			n--
 		}
 	}

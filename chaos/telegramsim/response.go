@@ -132,8 +132,9 @@ func readBody(br *bufio.Reader, h map[string]string) ([]byte, error) {
 	var in io.Reader
 	switch te := strings.ToLower(h["transfer-encoding"]); te {
 	case "", "identity":
-		n, err := int64(0), error(nil)
+		var n int64
 		if v, ok := h["content-length"]; ok {
+			var err error
 			if n, err = strconv.ParseInt(v, 10, 64); err != nil || n < 0 {
 				return nil, protocolError("Bad Request: wrong Content-Length")
 			}

@@ -62,7 +62,7 @@ func (b *bot) setWebhook(c *call) {
 	}
 	b.removeHook("replaced")
 	if drop {
-		b.clear(0, StateCleared, now)
+		b.clear(0, now)
 	}
 	if url == "" {
 		b.answer(c, okay(true, "Webhook was deleted"))

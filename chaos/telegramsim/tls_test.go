@@ -22,7 +22,7 @@ func (w *world) outcome(addr string, cfg *tls.Config, upload []byte, args ...str
 	if err != nil {
 		w.Fatal(err)
 	}
-	srv := &http.Server{Handler: http.HandlerFunc(status(200)), ErrorLog: quiet()}
+	srv := &http.Server{Handler: status(200), ErrorLog: quiet()}
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(tls.NewListener(ln, cfg)) }()
 	files := map[string][]byte{}

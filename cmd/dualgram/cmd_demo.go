@@ -96,7 +96,7 @@ func (s *demoScreen) started(d demo.Setup) {
 		return
 	}
 	s.p.printf("%s\n\n", s.p.paint(bold, "dualgram demo: three outages, about two minutes"))
-	s.p.table("  ", []cell{text("Telegram"), textf("simulated, Bot API on %s", d.BotAPI)},
+	s.p.table([]cell{text("Telegram"), textf("simulated, Bot API on %s", d.BotAPI)},
 		[]cell{text("bot host"), textf("dualgram, webhook on %s", d.Webhook)},
 		[]cell{text("sample bot"), textf("behind it, on %s", d.Bot)},
 		[]cell{text("shortened"), textf("hold_down: %s, no doubling; all else is default", "3s")})
@@ -177,7 +177,7 @@ func printVerdict(p *printer, r demo.Report) {
 		rows = append(rows, row(part.Name, part.Figures, part.Failover))
 	}
 	rows = append(rows, row("total", r.Total, r.Slowest))
-	p.table("  ", rows...)
+	p.table(rows...)
 	if r.OK {
 		p.printf("\n%s nothing lost, doubled or out of order; slowest failover %.2f s of at most %.0f s (%.0f s in all)\n",
 			p.paint(green, "OK:"), r.Slowest, r.Limit, r.Took)

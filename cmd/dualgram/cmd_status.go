@@ -95,7 +95,7 @@ func printBot(p *printer, b console.Bot, now time.Time) {
 	if h := b.LastHandover; h != nil {
 		row("last change", handoverCell(*h, now))
 	}
-	p.table("  ", rows...)
+	p.table(rows...)
 	for _, w := range b.Warnings {
 		p.printf("  %s\n", warningLine(p, w))
 	}

@@ -105,7 +105,8 @@ func cells(s style, t ...string) (row []cell) {
 
 // table prints rows with aligned columns, two spaces between them. The last
 // column is never padded.
-func (p *printer) table(indent string, rows ...[]cell) {
+func (p *printer) table(rows ...[]cell) {
+	const indent = "  "
 	var widths []int
 	for _, r := range rows {
 		for i := range r {

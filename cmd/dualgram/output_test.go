@@ -34,7 +34,7 @@ func TestTable(t *testing.T) {
 	for _, color := range []bool{false, true} {
 		var b bytes.Buffer
 		p := &printer{w: &b, color: color}
-		p.table("  ", header("NAME", "STATE", "DETAIL"),
+		p.table(header("NAME", "STATE", "DETAIL"),
 			[]cell{text("ä"), styled(red, "bad"), text("evil\x1b[2Jtext\nin two lines\u202e")},
 			[]cell{text("longer"), styled(green, "ok"), textf("%d", 3)}, []cell{text("one")})
 		got := b.String()

@@ -130,7 +130,7 @@ func TestPersistIsSetExactlyOnDurableChange(t *testing.T) {
 	if f.Job != JobToPolling || f.Persist || !n.Busy {
 		t.Errorf("a retry changes only what dies with the process: %+v", f)
 	}
-	n, f = defaults.Step(n, fill(n, result(PollFailed), t0))
+	_, f = defaults.Step(n, fill(n, result(PollFailed), t0))
 	if !f.Persist || f.Moved {
 		t.Errorf("a failed attempt is durable and no journal entry: %+v", f)
 	}

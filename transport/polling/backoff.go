@@ -25,8 +25,6 @@ func (b *backoff) next() time.Duration {
 	return d/10 + rand.N(d-d/10) + 1
 }
 
-func (b *backoff) reset() { b.n = 0 }
-
 // gently is the pause between polls against another poller: 3 s to 30 s, so that
 // neither side starves and the log stays readable.
 func gently(n int) time.Duration {

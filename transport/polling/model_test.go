@@ -382,7 +382,7 @@ func TestOverHTTP(t *testing.T) {
 		n.Cut("api.example.com:80")
 		time.Sleep(2 * time.Second)
 		n.Refuse("api.example.com:80", false)
-		taken("after a refusal", 4*time.Second)
+		taken("after a refusal", p.o.MaxWait) // by its jitter a pause may be as long
 		time.Sleep(3 * time.Minute)
 		n.Blackhole("api.example.com:80", true)
 		time.Sleep(10 * time.Second)

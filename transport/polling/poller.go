@@ -54,7 +54,7 @@ var (
 	// the call that found it out.
 	ErrWebhookActive = errors.New("a webhook is active; delete it before polling")
 	// ErrUnauthorized: Telegram refuses the token.
-	ErrUnauthorized = errors.New("Telegram refuses the bot token; check it with @BotFather")
+	ErrUnauthorized = errors.New("the bot token is refused; check it with @BotFather")
 	// ErrRunning: the poller runs already.
 	ErrRunning = errors.New("the poller is running")
 	// ErrNoWebhook: a standby check found that no webhook is set.

@@ -40,8 +40,7 @@ func main() {
 	output := flag.String("output", "table", "table or json")
 	profile := flag.String("profile", "", "write a CPU profile of dualgram's intake at 100 connections to this file")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	ctx, _ := signal.NotifyContext(context.Background(), os.Interrupt)
 	r := result{Schema: "dualgram/bench/v1", Load: loadAverage()}
 	if err := measure(ctx, &r, *only, *quick, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
