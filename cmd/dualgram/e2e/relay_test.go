@@ -134,7 +134,7 @@ func (r *relay) serve(in net.Conn) {
 	c := &relayed{in: in}
 	r.mu.Lock()
 	state := r.state
-	if state == pathReset {
+	if state == pathReset || state == pathRefused { // accepted just before the listener was closed
 		r.mu.Unlock()
 		reset(in)
 		return
