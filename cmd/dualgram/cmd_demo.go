@@ -4,13 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
+	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/demo"
 
+	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
@@ -23,7 +28,10 @@ expires, the network swallows connections, our answers turn to 500.
 
 The verdict compares what the simulator sent with what the sample bot got. It is
 good only if nothing was lost, doubled or out of order, and each failover took at
-most ten seconds; then the exit code is 0, otherwise 1.`
+most ten seconds.
+
+Exit codes: 0 the verdict is good; 1 it is not; 2 misuse; 3 the demo could not
+run; 130 interrupted.`
 
 func (a *app) demoCommand() *cobra.Command {
 	var o demo.Options
@@ -34,39 +42,63 @@ func (a *app) demoCommand() *cobra.Command {
 	}
 	c.Flags().Float64Var(&o.Rate, "rate", 50, "updates a second")
 	c.Flags().IntVar(&o.Chats, "chats", 40, "how many chats they come from")
-	c.Flags().StringVar(&o.Dir, "keep", "", "keep store, log and certificates in this `directory`")
+	c.Flags().StringVar(&o.Dir, "keep", "", "leave store, log and certificates in this new `directory`")
+	c.Flags().StringVar(&o.Log, "log", "", "write dualgram's log to this `file`")
 	return c
 }
 
 func (a *app) runDemo(ctx context.Context, o demo.Options) error {
-	if o.Rate <= 0 || o.Rate > 1000 || o.Chats < 1 {
-		return misuse("--rate must be above 0 and at most 1000, --chats at least 1", "leave them out for the demo as it is meant")
+	// Not the other way round: NaN is neither.
+	if !(o.Rate >= 1 && o.Rate <= 1000) {
+		return misuse(fmt.Sprintf("--rate is %v, must be 1 to 1000", o.Rate), "leave it out for the demo as it is meant")
+	}
+	if o.Chats < 1 || o.Chats > 10_000 {
+		return misuse(fmt.Sprintf("--chats is %d, must be 1 to 10000", o.Chats), "leave it out for the demo as it is meant")
 	}
 	if ctx == nil {
 		ctx = context.Background()
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	s := &demoScreen{p: a.printer(a.stdout), quiet: a.json(), live: a.liveTerminal()}
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	// With JSON on standard output the story goes to people all the same.
+	w := a.stdout
+	if a.json() {
+		w = a.stderr
+	}
+	s := &demoScreen{p: a.printer(w), width: a.liveWidth(w)}
 	o.Version, o.Line, o.Started, o.Counted = version().Version, s.line, s.started, s.counted
+	o.Logger = func(w io.Writer) zerolog.Logger {
+		return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+	}
 	r, err := demo.Run(ctx, o)
 	s.done()
 	switch {
 	case errors.Is(err, context.Canceled):
-		return &failure{code: exitInterrupted, message: "the demo was interrupted: there is no verdict"}
+		return &failure{code: exitInterrupted, message: "interrupted: there is no verdict", fix: "let it run for two minutes"}
 	case err != nil:
-		fix := "run it again with --keep DIR and look at the log there"
-		if o.Dir != "" {
-			fix = "look at the log in " + o.Dir
-		}
-		return couldNotRun(err.Error(), fix, err)
+		return couldNotRun(err.Error(), demoFix(o), err)
 	}
+	return a.demoDone(s, r)
+}
+
+func demoFix(o demo.Options) string {
+	switch {
+	case o.Log != "":
+		return "look into " + o.Log
+	case o.Dir != "":
+		return "look into " + filepath.Join(o.Dir, demo.LogFile)
+	}
+	return "run it again with --log FILE and look into that"
+}
+
+// demoDone prints the verdict and makes it the exit code.
+func (a *app) demoDone(s *demoScreen, r demo.Report) error {
+	printVerdict(s.p, r)
 	if a.json() {
 		if err := a.printJSON(r); err != nil {
 			return err
 		}
-	} else {
-		printVerdict(s.p, r)
 	}
 	if !r.OK {
 		return notOK()
@@ -74,68 +106,112 @@ func (a *app) runDemo(ctx context.Context, o demo.Options) error {
 	return nil
 }
 
-// liveTerminal says whether a line may be written over and over.
-func (a *app) liveTerminal() bool {
-	f, ok := a.stdout.(*os.File)
-	return ok && !a.json() && a.getenv("TERM") != "dumb" && term.IsTerminal(int(f.Fd()))
+// liveWidth is the width of the terminal that a line may be written over and
+// over on; 0 if there is none.
+func (a *app) liveWidth(w io.Writer) int {
+	f, ok := w.(*os.File)
+	if !ok || a.getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
 }
 
 // demoScreen prints the timeline, and below it on a terminal a line that counts.
 type demoScreen struct {
-	p           *printer
-	quiet, live bool
+	p     *printer
+	width int // of the counting line, 0: none
 
-	mu     sync.Mutex
-	drawn  bool // the counting line is there
-	act    string
-	counts demo.Counts
+	mu    sync.Mutex
+	drawn bool // the counting line is there
+	act   string
+	acts  int
+	last  string // the counting line's text
 }
 
 func (s *demoScreen) started(d demo.Setup) {
-	if s.quiet {
-		return
+	s.p.printf("%s\n\n", s.p.paint(bold, "dualgram demo: three outages of a webhook, in about two minutes"))
+	row := func(name, format string, args ...any) []cell {
+		return []cell{styled(dim, name), textf(format, args...)}
 	}
-	s.p.printf("%s\n\n", s.p.paint(bold, "dualgram demo: three outages, about two minutes"))
-	s.p.table([]cell{text("Telegram"), textf("simulated, Bot API on %s", d.BotAPI)},
-		[]cell{text("bot host"), textf("dualgram, webhook on %s", d.Webhook)},
-		[]cell{text("sample bot"), textf("behind it, on %s", d.Bot)},
-		[]cell{text("shortened"), textf("hold_down: %s, no doubling; all else is default", "3s")})
+	s.p.table(
+		row("Telegram", "simulated: Bot API on %s, answers take %d to %d ms", d.BotAPI, d.Latency[0], d.Latency[1]),
+		row("dualgram", "webhook on %s, with TLS of its own", d.Webhook),
+		row("sample bot", "behind dualgram, on %s", d.Bot),
+		row("traffic", "%v updates a second from %s", d.Rate, plural(d.Chats, "chat")),
+		row("shortened", "hold_down: %v instead of 1m0s, and no doubling; all else is default", demo.HoldDown),
+		row("look inside", "dualgram status --config %s", d.Config))
 }
 
-var demoStyles = map[string]style{
-	"fault_on": red, "problem": red, "withheld": yellow, "signal": yellow, "decided": yellow,
-	"first_update": green, "proven": green, "fault_off": bold, "start": dim, "end": dim,
+// demoLine is how a kind of line is shown.
+type demoLine struct {
+	label      string
+	style      style
+	everything bool // the text has the colour too
+}
+
+var demoLines = map[string]demoLine{
+	"start":         {"start", plain, false},
+	"fault_on":      {"FAULT ON", red, true},
+	"signal":        {"signal", yellow, false},
+	"decided":       {"decision", yellow, true},
+	"deleted":       {"deleteWebhook", plain, false},
+	"first_polling": {"POLLING", green, true},
+	"fault_off":     {"FAULT OFF", bold, true},
+	"failback":      {"hold-down over", yellow, false},
+	"set":           {"setWebhook", plain, false},
+	"first_webhook": {"WEBHOOK", green, true},
+	"proven":        {"trial passed", green, true},
+	"withheld":      {"withheld", yellow, true},
+	"problem":       {"problem", red, true},
+	"end":           {"end", plain, false},
 }
 
 func (s *demoScreen) line(l demo.Line) {
-	if s.quiet {
-		return
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
 	if l.Act != s.act {
 		s.act = l.Act
-		s.p.printf("\n%s\n", s.p.paint(bold, l.Act))
+		s.p.printf("\n%s\n", s.p.paint(bold, s.heading(l)))
 	}
-	s.p.printf("  %s  %s\n", s.p.paint(dim, fmt.Sprintf("%+8.2f s", l.Since)), s.p.paint(demoStyles[l.Kind], oneLine(l.Text)))
+	how := demoLines[l.Kind]
+	label, words := fmt.Sprintf("%-14s", how.label), oneLine(l.Text)
+	if how.everything {
+		words = s.p.paint(how.style, words)
+	}
+	s.p.printf("  %s  %s  %s\n", s.p.paint(dim, fmt.Sprintf("%+7.2f s", l.Since)), s.p.paint(how.style, label), words)
 	s.draw()
 }
 
+func (s *demoScreen) heading(l demo.Line) string {
+	if l.Title == "" {
+		return "Before"
+	}
+	s.acts++
+	return fmt.Sprintf("Act %d of 3: %s", s.acts, l.Title)
+}
+
 func (s *demoScreen) counted(c demo.Counts) {
-	if !s.live {
+	if s.width == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.counts = c
+	s.last = fmt.Sprintf("  %+7.2f s  the bot has %d by webhook, %d by polling; %d pending at Telegram", c.Since, c.Webhook, c.Polling, c.Pending)
+	if width(s.last) >= s.width { // a line that wraps can't be wiped
+		s.last = s.last[:s.width-1]
+	}
 	s.wipe()
 	s.draw()
 }
 
 func (s *demoScreen) draw() {
-	if s.live {
-		s.p.printf("  the bot has %d updates by webhook, %d by polling", s.counts.Webhook, s.counts.Polling)
+	if s.width > 0 && s.last != "" {
+		s.p.printf("%s", s.p.paint(dim, s.last))
 		s.drawn = true
 	}
 }
@@ -151,40 +227,68 @@ func (s *demoScreen) done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wipe()
+	s.width = 0
 }
 
 func printVerdict(p *printer, r demo.Report) {
-	p.printf("\n%s\n", p.paint(bold, "Verdict, from the simulator's and the sample bot's records"))
+	p.printf("\n%s\n", p.paint(bold, "Verdict, from the simulator's and the sample bot's records alone"))
+	zero := func(n int) cell {
+		if n > 0 {
+			return styled(red, fmt.Sprint(n))
+		}
+		return styled(green, "0")
+	}
+	took := func(seconds float64, is bool) cell {
+		t := fmt.Sprintf("%.2f s", seconds)
+		switch {
+		case !is:
+			return styled(dim, "-")
+		case seconds == 0:
+			return styled(red, "never")
+		case seconds > r.Limit:
+			return styled(red, t)
+		}
+		return styled(green, t)
+	}
+	row := func(name string, s style, f demo.Figures, failover cell) []cell {
+		return []cell{styled(s, name), textf("%d", f.Sent), textf("%d", f.Committed), textf("%d", f.Delivered), textf("%d", f.ByWebhook), textf("%d", f.ByPolling),
+			zero(f.Lost), zero(f.Doubled), zero(f.OutOfOrder), failover}
+	}
 	rows := [][]cell{header("", "sent", "committed", "delivered", "by webhook", "by polling", "lost", "doubled", "out of order", "failover")}
-	row := func(name string, f demo.Figures, failover float64) []cell {
-		bad := func(n int) cell {
-			if n > 0 {
-				return styled(red, fmt.Sprint(n))
-			}
-			return styled(green, "0")
-		}
-		took := text("-")
-		if failover > 0 {
-			took = styled(green, fmt.Sprintf("%.2f s", failover))
-			if failover > r.Limit {
-				took = styled(red, took.text)
-			}
-		}
-		return []cell{text(name), textf("%d", f.Sent), textf("%d", f.Committed), textf("%d", f.Delivered), textf("%d", f.ByWebhook), textf("%d", f.ByPolling),
-			bad(f.Lost), bad(f.Doubled), bad(f.OutOfOrder), took}
-	}
 	for _, part := range r.Parts {
-		rows = append(rows, row(part.Name, part.Figures, part.Failover))
+		rows = append(rows, row(part.Name, plain, part.Figures, took(part.Failover, part.Fault != "")))
 	}
-	rows = append(rows, row("total", r.Total, r.Slowest))
-	p.table(rows...)
+	rows = append(rows, row("total", bold, r.Total, took(r.Slowest, true)))
+	alignNumbers(p, rows)
+	p.printf("  %s\n", p.paint(dim, "committed: acknowledged at Telegram. failover: from the fault, or the first update it stranded, to the first by getUpdates; total: the slowest."))
 	if r.OK {
-		p.printf("\n%s nothing lost, doubled or out of order; slowest failover %.2f s of at most %.0f s (%.0f s in all)\n",
-			p.paint(green, "OK:"), r.Slowest, r.Limit, r.Took)
-		return
+		p.printf("\n%s %d updates, none lost, doubled or out of order; slowest failover %.2f s, allowed are %.0f s (%.0f s in all)\n",
+			p.paint(green, "OK:"), r.Total.Sent, r.Slowest, r.Limit, r.Took)
+	} else {
+		p.printf("\n%s\n", p.paint(red, "NOT OK:"))
+		for _, problem := range r.Problems {
+			p.printf("  %s\n", oneLine(problem))
+		}
 	}
-	p.printf("\n%s\n", p.paint(red, "NOT OK:"))
-	for _, problem := range r.Problems {
-		p.printf("  %s\n", oneLine(problem))
+	if r.Kept != "" {
+		p.printf("store, log and certificates are in %s\n", clean(r.Kept))
+	}
+}
+
+// alignNumbers prints a table with its first column to the left and all others
+// to the right.
+func alignNumbers(p *printer, rows [][]cell) {
+	widths := make([]int, len(rows[0]))
+	for _, r := range rows {
+		for i, c := range r {
+			widths[i] = max(widths[i], width(c.text))
+		}
+	}
+	for _, r := range rows {
+		p.printf("  %s%s", p.paint(r[0].style, r[0].text), strings.Repeat(" ", widths[0]-width(r[0].text)))
+		for i, c := range r[1:] {
+			p.printf("  %s%s", strings.Repeat(" ", widths[i+1]-width(c.text)), p.paint(c.style, c.text))
+		}
+		p.printf("\n")
 	}
 }

@@ -14,6 +14,7 @@ type delivered struct {
 	ID     int64
 	Source string // what the header Dualgram-Source said
 	At     time.Time
+	Body   []byte
 }
 
 // sampleBot is a bot as anybody might have one: an HTTP server that takes what is
@@ -49,19 +50,19 @@ func (b *sampleBot) close() {
 func (b *sampleBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	var u struct {
-		ID int64 `json:"update_id"`
+		ID *int64 `json:"update_id"`
 	}
 	if err == nil {
 		err = json.Unmarshal(body, &u)
 	}
-	if err != nil {
+	if err != nil || u.ID == nil {
 		http.Error(w, "not an update", http.StatusBadRequest)
 		return
 	}
 	source := r.Header.Get("Dualgram-Source")
 	b.mu.Lock()
-	b.all = append(b.all, delivered{ID: u.ID, Source: source, At: time.Now()})
-	b.ids[u.ID] = true
+	b.all = append(b.all, delivered{ID: *u.ID, Source: source, At: time.Now(), Body: body})
+	b.ids[*u.ID] = true
 	if source == "polling" {
 		b.by.Polling++
 	} else {

@@ -16,8 +16,6 @@ import (
 	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/host"
 	"dualgram/supervisor"
-
-	"github.com/rs/zerolog"
 )
 
 const (
@@ -27,19 +25,25 @@ const (
 	apiDelay = 60 * time.Millisecond
 )
 
+// LogFile is the name of the host's log in the directory.
+const LogFile = "dualgram.log"
+
 // Setup says where what runs.
 type Setup struct {
-	BotAPI  string `json:"bot_api"`
-	Webhook string `json:"webhook"`
-	Bot     string `json:"bot"`
-	Dir     string `json:"dir"`
-	Log     string `json:"log"`
+	BotAPI  string  `json:"bot_api"`
+	Latency [2]int  `json:"latency_ms"` // of the Bot API, least and most
+	Webhook string  `json:"webhook"`
+	Bot     string  `json:"bot"`
+	Rate    float64 `json:"-"` // in Settings
+	Chats   int     `json:"-"`
+	Config  string  `json:"config"`
+	Log     string  `json:"log"`
 }
 
 // build starts simulator and sample bot, and puts the host together from a
 // configuration file, as an operator would. takeDown ends what it started, but
 // not the host.
-func (d *demo) build(ctx context.Context, dir string, wg *sync.WaitGroup) (s Setup, takeDown func(), err error) {
+func (d *demo) build(ctx context.Context, dir, tmp string, wg *sync.WaitGroup) (s Setup, takeDown func(), err error) {
 	var undo []func()
 	takeDown = func() {
 		for i := len(undo) - 1; i >= 0; i-- {
@@ -59,8 +63,7 @@ func (d *demo) build(ctx context.Context, dir string, wg *sync.WaitGroup) (s Set
 	if err != nil {
 		return s, nil, err
 	}
-	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	if err := pair.WriteFiles(cert, key); err != nil {
+	if err := pair.WriteFiles(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")); err != nil {
 		return s, nil, err
 	}
 	api, err := listen(ctx)
@@ -83,26 +86,34 @@ func (d *demo) build(ctx context.Context, dir string, wg *sync.WaitGroup) (s Set
 	if err != nil {
 		return s, nil, err
 	}
-	s = Setup{BotAPI: "http://" + api.Addr().String(), Bot: d.bot.url, Dir: dir, Log: filepath.Join(dir, "dualgram.log"),
-		Webhook: fmt.Sprintf("https://%s:%d/webhook/demo", hostName, port)}
-	file := filepath.Join(dir, "dualgram.yaml")
-	if err := os.WriteFile(file, []byte(configuration(s, port, cert, key)), 0o600); err != nil {
+	s = Setup{BotAPI: "http://" + api.Addr().String(), Bot: d.bot.url, Rate: d.o.Rate, Chats: d.o.Chats,
+		Latency: [2]int{int(apiDelay.Milliseconds() / 2), int(apiDelay.Milliseconds() * 3 / 2)},
+		Webhook: fmt.Sprintf("https://%s:%d/webhook/demo", hostName, port),
+		Config:  filepath.Join(dir, "dualgram.yaml"), Log: filepath.Join(dir, LogFile)}
+	if d.o.Log != "" {
+		s.Log = d.o.Log
+	}
+	c := configuration(s, port, dir, filepath.Join(tmp, "control.sock"))
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "token"), []byte(token+"\n"), 0o600), os.WriteFile(s.Config, []byte(c), 0o600)); err != nil {
 		return s, nil, err
 	}
-	cfg, err := config.Load(file, []string{"DEMO_TOKEN=" + token})
+	cfg, err := config.Load(s.Config, nil) // the user's own variables have no business here
 	if err != nil {
 		return s, nil, err
 	}
-	log, err := os.OpenFile(s.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.OpenFile(s.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return s, nil, err
 	}
-	undo = append(undo, func() { _ = log.Close() })
+	undo = append(undo, func() { _ = file.Close() })
+	log := d.o.Logger(file)
+	for _, w := range cfg.Warnings {
+		log.Warn().Str("code", w.Code).Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
+	}
 	d.faults = chaos.New(chaos.Options{Enabled: true})
 	undo = append(undo, func() { _ = d.faults.Close() })
 	d.host, err = host.New(ctx, cfg, host.Options{
-		Version: d.o.Version, Logger: zerolog.New(log).Level(zerolog.DebugLevel).With().Timestamp().Logger(),
-		Faults: d.faults, MaxHoldDown: HoldDown, Observe: d.observe,
+		Version: d.o.Version, Logger: log, Faults: d.faults, MaxHoldDown: HoldDown, Observe: d.observe,
 	})
 	return s, takeDown, err
 }
@@ -117,23 +128,24 @@ func (d *demo) observe(e supervisor.Event) {
 }
 
 // configuration is the host's: what is not named is default.
-func configuration(s Setup, port int, cert, key string) string {
+func configuration(s Setup, port int, dir, socket string) string {
+	in := func(name string) string { return filepath.Join(dir, name) }
 	return fmt.Sprintf(`bots:
   - name: demo
-    token: ${DEMO_TOKEN}
+    token_file: %q
     webhook:
       public_url: %s
       listen: 127.0.0.1:%d
       tls: {cert_file: %q, key_file: %q}
-      allow_networks: any
+      allow_networks: [127.0.0.1/32]   # where the simulator delivers from
     deliver:
       forward: {url: %s}
 telegram: {api_url: %s}
 store: {path: %q}
-failover: {hold_down: %s}
+failover: {hold_down: %s}              # 60s by default, and doubled with each relapse
 control: {socket: %q}
 observe: {listen: off}
-`, s.Webhook, port, cert, key, s.Bot, s.BotAPI, filepath.Join(s.Dir, "dualgram.db"), HoldDown, filepath.Join(s.Dir, "control.sock"))
+`, in("token"), s.Webhook, port, in("cert.pem"), in("key.pem"), s.Bot, s.BotAPI, in("dualgram.db"), HoldDown, socket)
 }
 
 func listen(ctx context.Context) (net.Listener, error) {

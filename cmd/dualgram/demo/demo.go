@@ -2,16 +2,20 @@
 // of Telegram's server, a bot host with the default settings, a sample bot, and
 // three outages. It needs no token and no network.
 //
-// The verdict comes from the simulator's truth and from the sample bot's own
-// record alone, never from what dualgram says of itself. The supervisor's events
-// only tell the story, and when the next fault may come.
+// The guarantee: the verdict comes from the simulator's truth and from the sample
+// bot's own record alone, never from what dualgram says of itself. The supervisor's
+// events only tell the story, and when the next fault may come. A run leaves
+// nothing behind: no goroutine, and no file unless it was asked for or the verdict
+// is bad and the log is wanted.
 package demo
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -20,6 +24,8 @@ import (
 	"dualgram/chaos/telegramsim"
 	"dualgram/cmd/dualgram/host"
 	"dualgram/supervisor"
+
+	"github.com/rs/zerolog"
 )
 
 // HoldDown is the time in polling before a failback: the one setting that the
@@ -41,6 +47,7 @@ const (
 // act is one outage.
 type act struct {
 	name, title string
+	text        string // what the fault does, in the timeline
 	fault       chaos.Spec
 }
 
@@ -49,9 +56,12 @@ type act struct {
 func acts(ca []byte) []act {
 	const lease = 2 * patience
 	return []act{
-		{"certificate", "the served certificate expires", chaos.Spec{Kind: "tls.expired", For: lease, Params: map[string]string{"ca": string(ca)}}},
-		{"black hole", "the network swallows connections", chaos.Spec{Kind: "net.blackhole", For: lease}},
-		{"server errors", "our answers turn to 500", chaos.Spec{Kind: "http.status", For: lease, Params: map[string]string{"code": "500"}}},
+		{"certificate", "the served certificate expires", "the listener shows a certificate that expired yesterday",
+			chaos.Spec{Kind: "tls.expired", For: lease, Params: map[string]string{"ca": string(ca)}}},
+		{"black hole", "the network swallows connections", "connections, old and new, stay open and nothing comes through",
+			chaos.Spec{Kind: "net.blackhole", For: lease}},
+		{"server errors", "our answers turn to 500", "every delivery is answered 500 before dualgram sees it",
+			chaos.Spec{Kind: "http.status", For: lease, Params: map[string]string{"code": "500"}}},
 	}
 }
 
@@ -60,8 +70,16 @@ type Options struct {
 	// Rate is updates a second (50), Chats how many chats they come from (40).
 	Rate  float64
 	Chats int
-	// Dir keeps everything that the run writes; "" is a directory that is removed.
-	Dir     string
+	// Dir keeps everything that the run writes. It is made if it is missing, and
+	// must be empty. "" is a temporary directory, which is removed unless the
+	// verdict is bad: Report.Kept tells.
+	Dir string
+	// Log is the file for the host's log, which is appended to; "" is one in the
+	// directory.
+	Log string
+	// Logger makes the host's logger from that file; nil is zerolog's own at the
+	// info level.
+	Logger  func(io.Writer) zerolog.Logger
 	Version string
 	// Started is told where everything runs, Line each line of the timeline in
 	// order, Counted four times a second what the sample bot has got so far. They
@@ -71,8 +89,12 @@ type Options struct {
 	Counted func(Counts)
 }
 
-// Counts is what the sample bot has got, by the transport that brought it.
-type Counts struct{ Webhook, Polling int }
+// Counts is how far things are, as the sample bot and the simulator see it.
+type Counts struct {
+	Webhook, Polling int     // what the bot has got, by the transport that brought it
+	Pending          int     // at Telegram
+	Since            float64 // seconds since the act's fault, or since the start
+}
 
 // demo is one run.
 type demo struct {
@@ -85,14 +107,25 @@ type demo struct {
 	ca     *pki.CA
 
 	events  chan supervisor.Event
-	act     string    // the one under way
+	dead    chan struct{} // closed when the host has stopped
+	mu      sync.Mutex    // guards onset, which the counter reads
+	act     string        // the one under way
+	title   string
 	onset   time.Time // of its fault
 	waiting []Line    // by time, not told yet
 	lines   []Line
 	marks   []mark
 }
 
-// Run plays the demo. The report means something only if the error is nil.
+// stuck is a wait that was in vain. It spoils the verdict, and there is one.
+type stuck struct{ text string }
+
+func (e *stuck) Error() string { return e.text }
+
+var errHostEnded = errors.New("dualgram stopped by itself")
+
+// Run plays the demo. The report means something only if the error is nil; a bad
+// verdict is no error. A run that ctx ended returns its error.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Rate == 0 {
 		o.Rate = 50
@@ -100,31 +133,61 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Chats == 0 {
 		o.Chats = 40
 	}
-	dir := o.Dir
-	if dir == "" {
-		tmp, err := os.MkdirTemp("", "dualgram-demo-")
-		if err != nil {
-			return Report{}, fmt.Errorf("demo: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(tmp) }()
-		dir = tmp
-	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+	if o.Logger == nil {
+		o.Logger = func(w io.Writer) zerolog.Logger { return zerolog.New(w).Level(zerolog.InfoLevel) }
+	}
+	// The control socket lives here in any case: its path must be short.
+	tmp, err := os.MkdirTemp("", "dualgram-demo-")
+	if err != nil {
 		return Report{}, fmt.Errorf("demo: %w", err)
 	}
-	d := &demo{o: o, events: make(chan supervisor.Event, 4096)}
+	kept := false
+	defer func() {
+		if !kept {
+			_ = os.RemoveAll(tmp)
+		}
+	}()
+	dir := tmp
+	if o.Dir != "" {
+		if dir, err = emptyDir(o.Dir); err != nil {
+			return Report{}, fmt.Errorf("demo: %w", err)
+		}
+	}
+	d := &demo{o: o, events: make(chan supervisor.Event, 4096), dead: make(chan struct{})}
 	began := time.Now()
-	r, err := d.run(ctx, dir)
+	r, err := d.run(ctx, dir, tmp)
+	if err != nil {
+		return Report{}, err
+	}
 	r.Took = time.Since(began).Seconds()
-	return r, err
+	kept = o.Dir == "" && !r.OK
+	if kept || o.Dir != "" {
+		r.Kept = dir
+	}
+	return r, nil
 }
 
-func (d *demo) run(ctx context.Context, dir string) (Report, error) {
-	ctx, cancel := context.WithCancel(ctx)
+// emptyDir makes the directory if need be. A store of another run would begin with
+// the state and the addresses of that one.
+func emptyDir(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err == nil {
+		err = os.MkdirAll(path, 0o700)
+	}
+	if err != nil {
+		return "", err
+	}
+	entries, err := os.ReadDir(path)
+	if err == nil && len(entries) > 0 {
+		err = fmt.Errorf("%s is not empty: name a new directory", path)
+	}
+	return path, err
+}
+
+func (d *demo) run(ctx context.Context, dir, tmp string) (Report, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	defer cancel()
-
-	setup, takeDown, err := d.build(ctx, dir, &wg)
+	setup, takeDown, err := d.build(ctx, dir, tmp, &wg)
 	if err != nil {
 		return Report{}, fmt.Errorf("demo: %w", err)
 	}
@@ -132,10 +195,14 @@ func (d *demo) run(ctx context.Context, dir string) (Report, error) {
 	if d.o.Started != nil {
 		d.o.Started(setup)
 	}
-	hostCtx, stopHost := context.WithCancel(ctx)
+	// The host is stopped only once traffic and faults have ended, also by Ctrl-C.
+	hostCtx, stopHost := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHost()
-	stopped := make(chan error, 1)
-	wg.Go(func() { stopped <- d.host.Run(hostCtx) })
+	var hostErr error
+	wg.Go(func() {
+		defer close(d.dead)
+		hostErr = d.host.Run(hostCtx)
+	})
 	trafficCtx, stopTraffic := context.WithCancel(ctx)
 	defer stopTraffic()
 	traffic := make(chan error, 1)
@@ -143,27 +210,45 @@ func (d *demo) run(ctx context.Context, dir string) (Report, error) {
 		traffic <- telegramsim.Traffic{Seed: 1, Bot: d.botID, Rate: d.o.Rate, Chats: d.o.Chats}.Run(trafficCtx, d.sim)
 	})
 	countCtx, stopCounting := context.WithCancel(ctx)
-	defer stopCounting()
-	wg.Go(func() { d.count(countCtx) })
+	counting := make(chan struct{})
+	d.begin("start", "", time.Now())
+	go func() {
+		defer close(counting)
+		d.count(countCtx)
+	}()
 
 	err = d.play(ctx)
 	stopTraffic()
 	err = errors.Join(err, <-traffic)
-	if err == nil {
-		err = d.settle(ctx)
+	var s *stuck
+	if err == nil || errors.As(err, &s) {
+		err = errors.Join(err, d.settle(ctx))
 	}
-	stopCounting()
 	stopHost()
-	err = errors.Join(err, <-stopped)
+	<-d.dead
+	stopCounting()
+	<-counting
 	d.catchUp()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return Report{}, ctx.Err()
+	case hostErr != nil:
+		return Report{}, fmt.Errorf("demo: dualgram: %w", hostErr)
+	case err != nil && s == nil:
+		return Report{}, fmt.Errorf("demo: %w", err)
 	}
-	truth, terr := d.sim.Bot(d.botID)
+	truth, err := d.sim.Bot(d.botID)
+	if err != nil {
+		return Report{}, fmt.Errorf("demo: %w", err)
+	}
 	r := judge(truth.Updates, d.bot.record(), d.marks)
+	if s != nil {
+		r.Problems = append([]string{s.text}, r.Problems...)
+		r.OK = false
+	}
 	r.Timeline, r.Setup = d.lines, setup
 	r.Settings = Settings{Rate: d.o.Rate, Chats: d.o.Chats, HoldDown: HoldDown.Seconds()}
-	return r, errors.Join(err, terr)
+	return r, nil
 }
 
 // count tells the counts until the context ends.
@@ -176,11 +261,26 @@ func (d *demo) count(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			d.o.Counted(d.bot.counts())
+			c := d.bot.counts()
+			c.Pending, c.Since = d.sim.Pending(d.botID), d.since(time.Now())
+			d.o.Counted(c)
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// begin names what happens from now on.
+func (d *demo) begin(act, title string, onset time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.act, d.title, d.onset = act, title, onset
+}
+
+func (d *demo) since(at time.Time) float64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return at.Sub(d.onset).Seconds()
 }
 
 // play goes through the acts.
@@ -189,14 +289,13 @@ func (d *demo) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.act, d.onset = "start", time.Now()
-	d.say("start", "traffic begins; the webhook is registered and on trial")
+	d.say("start", "traffic begins; the webhook is being registered")
 	if err := d.until(ctx, "the webhook to be proven", trialPassed); err != nil {
 		return err
 	}
 	for _, a := range acts(ca) {
 		if err := d.outage(ctx, a); err != nil {
-			return fmt.Errorf("%s: %w", a.name, err)
+			return err
 		}
 	}
 	return nil
@@ -204,14 +303,15 @@ func (d *demo) play(ctx context.Context) error {
 
 // outage is one act: fault on, polling, fault off, the webhook proven again.
 func (d *demo) outage(ctx context.Context, a act) error {
+	onset := time.Now() // before the fault can act
 	lease, err := d.faults.Inject(a.fault)
 	if err != nil {
 		return err
 	}
 	defer lease.End()
-	d.act, d.onset = a.name, time.Now()
-	d.marks = append(d.marks, mark{Act: a.name, Title: a.title, Fault: string(a.fault.Kind), Onset: d.onset})
-	d.say("fault_on", a.title)
+	d.begin(a.name, a.title, onset)
+	d.marks = append(d.marks, mark{Act: a.name, Title: a.title, Fault: string(a.fault.Kind), Onset: onset})
+	d.line(onset, "fault_on", a.text)
 	if err := d.until(ctx, "polling to take over", firstByPolling); err != nil {
 		return err
 	}
@@ -220,9 +320,9 @@ func (d *demo) outage(ctx context.Context, a act) error {
 	}
 	lease.End()
 	if lease.Fired() == 0 {
-		return fmt.Errorf("the fault %s never acted, so nothing was shown", a.fault.Kind)
+		return &stuck{fmt.Sprintf("%s: the fault never acted, so nothing was shown", a.name)}
 	}
-	d.say("fault_off", fmt.Sprintf("the fault ends; it had acted %d times", lease.Fired()))
+	d.say("fault_off", fmt.Sprintf("it had acted on %d %ss", lease.Fired(), lease.Status().Info.Unit))
 	return d.until(ctx, "the webhook to be proven again", trialPassed)
 }
 
@@ -238,6 +338,7 @@ func (d *demo) settle(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		d.tell(time.Now().Add(-reorder))
 		if truth.Pending == 0 && d.bot.distinct() >= truth.Counters.Pushed {
 			return nil
 		}
@@ -245,6 +346,8 @@ func (d *demo) settle(ctx context.Context) error {
 		case <-tick.C:
 		case <-end.C:
 			return nil // the verdict tells what is missing
+		case <-d.dead:
+			return errHostEnded
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -261,7 +364,7 @@ func firstByPolling(e supervisor.Event) bool {
 func (d *demo) until(ctx context.Context, what string, is func(supervisor.Event) bool) error {
 	found, err := d.watch(ctx, patience, is)
 	if err == nil && !found {
-		err = fmt.Errorf("waited %v for %s in vain", patience, what)
+		err = &stuck{fmt.Sprintf("%s: waited %v for %s in vain", d.act, patience, what)}
 	}
 	return err
 }
@@ -287,6 +390,8 @@ func (d *demo) watch(ctx context.Context, most time.Duration, is func(supervisor
 			d.tell(now.Add(-reorder))
 		case <-t.C:
 			return false, nil
+		case <-d.dead:
+			return false, errHostEnded
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}

@@ -10,21 +10,27 @@ import (
 
 // Line is one line of the timeline.
 type Line struct {
-	Act string `json:"act"`
+	Act   string `json:"act"`
+	Title string `json:"title,omitempty"`
 	// Since is the time in seconds since the act's fault began.
 	Since float64   `json:"since_s"`
 	At    time.Time `json:"at"`
-	// Kind is fault_on, signal, decided, deleted, first_update, polling, fault_off,
-	// failback, set, proven, withheld, problem, start or end.
+	// Kind is one of Kinds.
 	Kind string `json:"kind"`
 	Text string `json:"text"`
+}
+
+// Kinds are the kinds of lines, in the order in which an act has them.
+func Kinds() []string {
+	return []string{"start", "fault_on", "signal", "decided", "deleted", "first_polling", "fault_off", "failback", "set",
+		"first_webhook", "proven", "withheld", "problem", "end"}
 }
 
 func (d *demo) say(kind, text string) { d.line(time.Now(), kind, text) }
 
 // line queues a line in the order of time.
 func (d *demo) line(at time.Time, kind, text string) {
-	l := Line{Act: d.act, Since: at.Sub(d.onset).Seconds(), At: at, Kind: kind, Text: text}
+	l := Line{Act: d.act, Title: d.title, Since: d.since(at), At: at, Kind: kind, Text: text}
 	if kind == "fault_on" || kind == "start" {
 		d.tell(at) // an act begins: what is left belongs to the one before
 	}
@@ -84,12 +90,12 @@ func describe(e supervisor.Event) (kind, text string) {
 	case supervisor.EventPhase:
 		switch e.To {
 		case "to_polling":
-			return "decided", fmt.Sprintf("failover, because of %s", e.Cause)
+			return "decided", fmt.Sprintf("change to polling, because of %s", e.Cause)
 		case "to_webhook":
 			if e.From == "starting" {
 				return "", ""
 			}
-			return "failback", "hold-down over, certificate and listener in order: the webhook is tried again"
+			return "failback", "certificate and listener are in order: back to the webhook"
 		}
 	case supervisor.EventStep:
 		if e.Error != "" {
@@ -97,14 +103,17 @@ func describe(e supervisor.Event) (kind, text string) {
 		}
 		switch e.Name {
 		case supervisor.StepDeleteAcked:
-			return "deleted", fmt.Sprintf("deleteWebhook acknowledged after %.0f ms; nothing is dropped", e.Seconds*1000)
+			return "deleted", fmt.Sprintf("acknowledged after %.0f ms; what is pending stays", e.Seconds*1000)
 		case supervisor.StepSetAcked:
-			return "set", fmt.Sprintf("setWebhook acknowledged after %.0f ms; on trial", e.Seconds*1000)
+			return "set", fmt.Sprintf("acknowledged after %.0f ms; the trial begins", e.Seconds*1000)
 		}
 	case supervisor.EventFirstUpdate:
-		return "first_update", fmt.Sprintf("first update by %s", e.Source)
+		if e.Source == "polling" {
+			return "first_polling", "first update by getUpdates"
+		}
+		return "first_webhook", "first update by webhook"
 	case supervisor.EventTrial:
-		return "proven", fmt.Sprintf("the webhook is proven: %d updates in %.0f s, and no doubt", e.Count, e.Seconds)
+		return "proven", fmt.Sprintf("%d updates in %.0f s, and no doubt", e.Count, e.Seconds)
 	case supervisor.EventWould:
 		return "withheld", fmt.Sprintf("%s was decided and not done: %s", e.Name, e.Level)
 	case supervisor.EventLoss, supervisor.EventForeign:

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 // Schema names the JSON form of a [Report].
 const Schema = "dualgram/demo/v1"
 
-// Limit is what a failover may take.
+// Limit is what a failover may take, and the verdict be good.
 const Limit = 10 * time.Second
 
 // Settings says what the run was given.
@@ -73,6 +74,8 @@ type Report struct {
 	Problems []string `json:"problems"`
 	Timeline []Line   `json:"timeline"`
 	Took     float64  `json:"took_s"`
+	// Kept is the directory that was not removed; "" if there is none.
+	Kept string `json:"kept,omitempty"`
 }
 
 // mark is where an act began.
@@ -96,14 +99,15 @@ func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
 		}
 		return &parts[i]
 	}
-	first, count, by := map[int64]int{}, map[int64]int{}, map[int64]string{}
+	first, count := map[int64]int{}, map[int64]int{}
 	for i, t := range taken {
 		if count[t.ID]++; count[t.ID] == 1 {
-			first[t.ID], by[t.ID] = i, t.Source
+			first[t.ID] = i
 		}
 	}
-	last := map[int64]int{} // queue → the latest place at the bot
+	last := map[int64]telegramsim.Record{} // queue → the update with the latest place at the bot
 	known := map[int64]bool{}
+	altered := 0
 	for _, u := range sent {
 		known[u.ID] = true
 		p := partOf(u.PushedAt)
@@ -114,22 +118,30 @@ func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
 		n := count[u.ID]
 		if n == 0 {
 			p.Lost++
+			r.detail(p.Lost, "lost: update %d (%s, sent during %q, at Telegram %s)", u.ID, u.Kind, p.Name, u.State)
 			continue
 		}
+		at := taken[first[u.ID]]
 		p.Delivered++
-		p.Doubled += n - 1
-		if by[u.ID] == "polling" {
+		if p.Doubled += n - 1; n > 1 {
+			r.detail(p.Doubled, "doubled: update %d (%s, sent during %q) came %d times", u.ID, u.Kind, p.Name, n)
+		}
+		if at.Source == "polling" {
 			p.ByPolling++
 		} else {
 			p.ByWebhook++
 		}
+		if !bytes.Equal(at.Body, u.Body) {
+			altered++
+		}
 		if u.Queue == 0 {
 			continue
 		}
-		if at, seen := last[u.Queue]; seen && at > first[u.ID] {
+		if l, seen := last[u.Queue]; seen && first[l.ID] > first[u.ID] {
 			p.OutOfOrder++
+			r.detail(p.OutOfOrder, "out of order: update %d (%s, sent during %q) came before %d of the same queue", u.ID, u.Kind, p.Name, l.ID)
 		} else {
-			last[u.Queue] = first[u.ID]
+			last[u.Queue] = u
 		}
 	}
 	for i := range marks {
@@ -157,6 +169,9 @@ func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
 			r.problem("the bot got update %d, which was never sent", id)
 		}
 	}
+	if altered > 0 {
+		r.problem("%d updates did not reach the bot byte for byte as they were sent", altered)
+	}
 	for _, c := range []struct {
 		n    int
 		what string
@@ -177,24 +192,36 @@ func (r *Report) problem(format string, args ...any) {
 	r.OK = false
 }
 
+// detail adds the first few of many problems of one sort.
+func (r *Report) detail(nth int, format string, args ...any) {
+	if nth <= 3 {
+		r.problem(format, args...)
+	}
+}
+
 // failover is the time from the onset, or from the first update that the fault
 // stranded, to the first that getUpdates handed out before end (zero: no end).
+// Stranded is what Telegram had and the webhook did not take before that.
 func failover(sent []telegramsim.Record, onset, end time.Time) (time.Duration, bool) {
 	var stranded, handed time.Time
 	for _, u := range sent {
-		if u.By == telegramsim.Polling && u.EndedAt.After(onset) && (end.IsZero() || u.PushedAt.Before(end)) {
-			from := u.PushedAt
-			if from.Before(onset) {
-				from = onset
-			}
-			if stranded.IsZero() || from.Before(stranded) {
-				stranded = from
-			}
-		}
 		for _, at := range u.Returned {
 			if at.After(onset) && (end.IsZero() || at.Before(end)) && (handed.IsZero() || at.Before(handed)) {
 				handed = at
 			}
+		}
+	}
+	for _, u := range sent {
+		ended := !u.EndedAt.IsZero()
+		if u.PushedAt.After(handed) || ended && (u.EndedAt.Before(onset) || u.By == telegramsim.Webhook && u.EndedAt.Before(handed)) {
+			continue
+		}
+		from := u.PushedAt
+		if from.Before(onset) {
+			from = onset
+		}
+		if stranded.IsZero() || from.Before(stranded) {
+			stranded = from
 		}
 	}
 	if handed.IsZero() || stranded.IsZero() {

@@ -99,7 +99,7 @@ func TestTimeline(t *testing.T) {
 		d.follow(e)
 	}
 	d.tell(at(260))
-	if len(d.lines) != 4 || d.lines[3].Kind != "first_update" || d.lines[3].Since != 0.25 {
+	if len(d.lines) != 4 || d.lines[3].Kind != "first_webhook" || d.lines[3].Since != 0.25 {
 		t.Fatalf("%+v", d.lines)
 	}
 	d.tell(at(1000))
@@ -107,7 +107,7 @@ func TestTimeline(t *testing.T) {
 	for _, l := range d.lines {
 		got = append(got, l.Kind)
 	}
-	if want := "signal decided deleted first_update set"; strings.Join(got, " ") != want {
+	if want := "signal decided deleted first_webhook set"; strings.Join(got, " ") != want {
 		t.Errorf("%s, want %s", strings.Join(got, " "), want)
 	}
 }
