@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -11,7 +10,6 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
-	"dualgram/transport/botapi"
 	"dualgram/transport/polling"
 
 	"github.com/rs/zerolog"
@@ -75,24 +73,6 @@ type Bot struct {
 	skew       time.Duration // Telegram's clock minus ours
 	tookOver   bool
 	clearSince time.Time // since when no signal has been in doubt
-}
-
-// view is what others may read of a bot while the loop goes on.
-type view struct {
-	State    failover.State
-	Readings []Reading
-	Info     botapi.WebhookInfo
-	InfoAt   time.Time
-	InfoErr  error
-	Owner    failover.Owner
-	Blind    bool
-	Standby  error
-	Ticked   time.Time
-	Handover *Handover
-	Foreign  string    // the foreign webhook, redacted
-	Rival    time.Time // since when another poller has been seen; zero if none
-	Skew     time.Duration
-	Limited  time.Time // until then a 429 forbids getWebhookInfo
 }
 
 func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, health func() store.Health, log zerolog.Logger, m *metrics) (*Bot, error) {
@@ -376,81 +356,4 @@ func (b *Bot) persist(ctx context.Context, s failover.State, moved ...*Event) er
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
 	return b.ledger.Save(ctx, map[string][]byte{keyState: raw}, entries...)
-}
-
-// asked puts an automatic handover before the operator's veto.
-func (b *Bot) asked(ctx context.Context, n failover.State, f failover.Effects) bool {
-	if b.opt.Veto == nil {
-		return true
-	}
-	f.Would, f.WouldBe, f.WouldWhy = f.Job, n.Cause, WhyVetoed
-	if !b.vetoed.IsZero() && time.Since(b.vetoed) < vetoStands {
-		b.noteWould(ctx, time.Now(), f)
-		return false
-	}
-	c, cancel := context.WithTimeout(ctx, b.opt.VetoDeadline)
-	defer cancel()
-	h := Handover{Epoch: n.Epoch, From: b.state.Mode(), To: n.Mode(), Cause: n.Cause, Decided: time.Now()}
-	err := b.opt.Veto(c, h)
-	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		b.vetoed = time.Time{}
-		return true
-	}
-	b.vetoed = time.Now()
-	f.WouldBe.Evidence = err.Error()
-	b.noteWould(ctx, b.vetoed, f)
-	return false
-}
-
-const (
-	// DefaultVetoDeadline is the veto hook's share of the budget.
-	DefaultVetoDeadline = 500 * time.Millisecond
-	// vetoStands is how long a veto is taken for an answer until the hook is
-	// asked again; what calls for the handover does so four times a second.
-	vetoStands = 5 * time.Second
-	// WhyVetoed stands beside the reasons of package failover for withholding a
-	// handover.
-	WhyVetoed = "vetoed"
-)
-
-func (b *Bot) noteWould(ctx context.Context, at time.Time, f failover.Effects) {
-	key := f.Would.String() + "/" + f.WouldWhy + "/" + f.WouldBe.Name
-	b.withheld = true
-	if key == b.would {
-		return
-	}
-	b.would = key
-	b.metrics.would(f)
-	b.record(ctx, Event{At: at, Bot: b.opt.Name, Kind: EventWould, Epoch: b.state.Epoch,
-		Name: f.Would.String(), Cause: f.WouldBe.Name, Evidence: f.WouldBe.Evidence, Level: f.WouldWhy})
-}
-
-// publish lets readers see where the bot stands.
-func (b *Bot) publish(now time.Time) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.view.State = b.state
-	b.view.Readings = append(b.view.Readings[:0:0], b.readings...)
-	b.view.Info, b.view.InfoAt, b.view.InfoErr, b.view.Owner = b.info.last, b.info.lastAt, b.info.lastErr, b.info.owner
-	b.view.Standby = b.info.standbyErr
-	b.view.Blind = b.blind()
-	b.view.Ticked = now
-	b.view.Skew = b.skew
-	b.view.Limited = b.info.until
-	b.view.Foreign = ""
-	if b.info.owner == failover.Foreign {
-		b.view.Foreign = botapi.RedactURL(b.info.last.URL)
-	}
-	if b.current != nil {
-		h := *b.current
-		h.Steps = append([]Step(nil), h.Steps...)
-		b.view.Handover = &h
-	}
-}
-
-// snapshot is the latest published view.
-func (b *Bot) snapshot() view {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.view
 }

@@ -1,0 +1,56 @@
+package supervisor
+
+import (
+	"time"
+
+	"dualgram/supervisor/failover"
+	"dualgram/transport/botapi"
+)
+
+// view is what others may read of a bot while the loop goes on.
+type view struct {
+	State    failover.State
+	Readings []Reading
+	Info     botapi.WebhookInfo
+	InfoAt   time.Time
+	InfoErr  error
+	Owner    failover.Owner
+	Blind    bool
+	Standby  error
+	Ticked   time.Time
+	Handover *Handover
+	Foreign  string    // the foreign webhook, redacted
+	Rival    time.Time // since when another poller has been seen; zero if none
+	Skew     time.Duration
+	Limited  time.Time // until then a 429 forbids getWebhookInfo
+}
+
+// publish lets readers see where the bot stands.
+func (b *Bot) publish(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.view.State = b.state
+	b.view.Readings = append(b.view.Readings[:0:0], b.readings...)
+	b.view.Info, b.view.InfoAt, b.view.InfoErr, b.view.Owner = b.info.last, b.info.lastAt, b.info.lastErr, b.info.owner
+	b.view.Standby = b.info.standbyErr
+	b.view.Blind = b.blind()
+	b.view.Ticked = now
+	b.view.Skew = b.skew
+	b.view.Limited = b.info.until
+	b.view.Foreign = ""
+	if b.info.owner == failover.Foreign {
+		b.view.Foreign = botapi.RedactURL(b.info.last.URL)
+	}
+	if b.current != nil {
+		h := *b.current
+		h.Steps = append([]Step(nil), h.Steps...)
+		b.view.Handover = &h
+	}
+}
+
+// snapshot is the latest published view.
+func (b *Bot) snapshot() view {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.view
+}
