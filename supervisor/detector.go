@@ -254,6 +254,10 @@ func (b *Bot) registered(s failover.State) {
 	b.info.standbySent, b.info.standbyErr = s.Registered, nil
 }
 
+// doubtAfter is how long a suspicion must last to count against a trial: a sample
+// that sees an update on its way is suspect for a moment, and says nothing.
+const doubtAfter = time.Second
+
 // judgeTrial looks whether the webhook has proven itself.
 func (b *Bot) judgeTrial(ctx context.Context, now time.Time) {
 	if !b.state.Trial {
@@ -266,7 +270,7 @@ func (b *Bot) judgeTrial(ctx context.Context, now time.Time) {
 		ClearSince: b.clearSince,
 	}
 	for _, r := range b.readings {
-		if r.Moves && r.Level != Clear {
+		if r.Moves && (r.Level == Tripped || r.Level == Suspect && now.Sub(r.Since) >= doubtAfter) {
 			v.Doubt = true
 			b.clearSince = now
 		}
