@@ -154,7 +154,7 @@ func (b *Bot) read(now time.Time) []Reading {
 			stall := b.stall.read(arrived, busy)
 			refused := b.arrived.lastRefused()
 			stall.Excused = !refused.IsZero() && now.Sub(refused) < t.Excuse && !refused.Before(b.excuseFrom())
-			rs = append(rs, tlsReading, b.fail.read(now), b.timeout(now), stall)
+			rs = append(rs, tlsReading, b.fail.read(), b.timeout(now), stall)
 		} else {
 			rs = append(rs, tlsReading, Reading{Signal: SignalFailRate, Moves: true},
 				Reading{Signal: SignalTimeout, Moves: true}, Reading{Signal: SignalStall, Moves: true})

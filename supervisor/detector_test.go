@@ -89,12 +89,32 @@ func TestFailRate(t *testing.T) {
 						f.record(errNotPath, "store_failed", time.Now())
 					}
 				}
-				if r := f.read(time.Now()); r.Level != c.level {
+				if r := f.read(); r.Level != c.level {
 					t.Errorf("%v, want %v: %s", r.Level, c.level, r.Evidence)
 				}
 			})
 		})
 	}
+}
+
+// TestFailRateSince: a failover is timed from the first of the failures that led
+// to it, not from the moment at which there were enough of them.
+func TestFailRateSince(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailRate(Thresholds{}.WithDefaults())
+		for range 20 {
+			f.record(nil, "", time.Now())
+			time.Sleep(100 * time.Millisecond)
+		}
+		first := time.Now()
+		for range 20 {
+			f.record(errOurFault, "handler_failed", time.Now())
+			time.Sleep(100 * time.Millisecond)
+		}
+		if r := f.read(); r.Level != Tripped || !r.Since.Equal(first) {
+			t.Errorf("%v since %v, want tripped since %v", r.Level, r.Since, first)
+		}
+	})
 }
 
 // TestOutcomeCounts: only authenticated outcomes whose cause is ours on the path
@@ -127,7 +147,7 @@ func TestOutcomeCounts(t *testing.T) {
 				time.Sleep(500 * time.Millisecond)
 				b.outcome(webhook.Outcome{Cause: c.cause, Status: c.status, Authenticated: c.auth})
 			}
-			if r := b.fail.read(time.Now()); r.Level != c.level {
+			if r := b.fail.read(); r.Level != c.level {
 				t.Errorf("%s (authenticated %v): %v, want %v", c.cause, c.auth, r.Level, c.level)
 			}
 			if got := !b.arrived.lastRefused().IsZero(); got != c.refuse {

@@ -22,7 +22,6 @@ type failRate struct {
 	row     int
 	total   int // failures since the registration
 	lastBad string
-	tripped time.Time
 }
 
 // What happened to a delivery, as the breaker sees it.
@@ -79,17 +78,16 @@ func (f *failRate) record(outcome error, cause string, now time.Time) {
 	_, _ = f.breaker.Execute(func() (struct{}, error) { return struct{}{}, outcome })
 }
 
-func (f *failRate) read(now time.Time) Reading {
+func (f *failRate) read() Reading {
 	open := f.breaker.State() == gobreaker.StateOpen
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := Reading{Signal: SignalFailRate, Moves: true, Since: f.since}
 	switch {
 	case open:
-		if f.tripped.IsZero() {
-			f.tripped = now
-		}
-		r.Level, r.Since = Tripped, f.tripped
+		// Since stays the first failure: that is when the outage began, and what a
+		// failover's duration is counted from.
+		r.Level = Tripped
 		r.Evidence = fmt.Sprintf("%d failed deliveries since %s, the last by %s", f.total, f.since.UTC().Format(time.TimeOnly), f.lastBad)
 	case f.row > 0:
 		r.Level = Suspect
