@@ -26,14 +26,28 @@ func TestKilledInFailover(t *testing.T) {
 			p.arm(step)
 			w.path.set(pathRefused)
 			p.died(20 * time.Second)
+			sets := w.sets()
 
 			p = w.run()
 			p.phase("polling", 15*time.Second)
 			w.flows(p, "polling")
+			if again := w.sets(); again != sets {
+				t.Errorf("it set the webhook %d times before it polled, although it had decided to poll", again-sets)
+			}
 			w.path.set(pathOpen)
 			w.recovered(p)
 		})
 	}
+}
+
+// sets is how often setWebhook was called.
+func (w *world) sets() (n int) {
+	for _, c := range must(w.sim.Bot(w.botID)).Calls {
+		if c.Method == "setwebhook" {
+			n++
+		}
+	}
+	return n
 }
 
 // Kill -9 at each named step of a failback.

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -35,6 +36,9 @@ type front struct {
 	addr   string
 	target string
 	mood   atomic.Int32
+	// stuck, if not nil, tells which bodies are answered with 502 whatever the
+	// mood: one chat can be stuck while the others go on.
+	stuck atomic.Pointer[func(body []byte) bool]
 }
 
 // newFront puts a proxy between Telegram and the listener, which speaks plain
@@ -67,6 +71,14 @@ func serve(t testing.TB, ln net.Listener, h http.Handler) {
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	mood := proxyMood(f.mood.Load())
+	if stuck := f.stuck.Load(); stuck != nil && *stuck != nil {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || (*stuck)(body) {
+			http.Error(w, "bad gateway", http.StatusBadGateway)
+			return
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
 	switch mood {
 	case proxyBadGate:
 		http.Error(w, "bad gateway", http.StatusBadGateway)

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"fmt"
 	"syscall"
 	"testing"
@@ -82,6 +83,35 @@ func TestOutage(t *testing.T) {
 			w.quietly(p)
 		})
 	}
+}
+
+// Before all breaks, one chat is stuck while the others go on: its updates are
+// older than what the webhook brought last, and must not be confirmed away by an
+// offset taken from that.
+func TestOutageWithStuckChat(t *testing.T) {
+	w := newWorld(t)
+	f := w.newFront()
+	p := w.run()
+	w.steady(p)
+	stuck := func(body []byte) bool { return bytes.Contains(body, []byte(`"id":424242,`)) }
+	f.stuck.Store(&stuck)
+	first := w.push(424242)
+	w.push(424242)
+	w.flows(p, "webhook")
+	onset := time.Now()
+	f.mood.Store(int32(proxyBadGate))
+	p.phase("polling", 15*time.Second)
+	w.flows(p, "polling")
+	if !w.bot.has(first) {
+		t.Error("polling brought newer updates, and not the one that was stuck")
+	}
+	f.stuck.Store(nil)
+	f.mood.Store(int32(proxyPasses))
+	p.phase("webhook", 20*time.Second)
+	w.flows(p, "webhook")
+	w.settle(20*time.Second, 0)
+	w.inBudget(onset)
+	w.quietly(p)
 }
 
 // steady waits until the webhook is registered and has brought updates, with

@@ -73,6 +73,27 @@ func TestPollingOnly(t *testing.T) {
 	p.stop()
 }
 
+// Another URL in the configuration: the one at Telegram is an old one of ours, be
+// it after a clean end or a kill, and is replaced without asking.
+func TestURLChanged(t *testing.T) {
+	w := newWorld(t)
+	w.flowing(20)
+	p := w.run()
+	p.phase("webhook", 15*time.Second)
+	w.flows(p, "webhook")
+	p.stop()
+
+	w.conf.PublicURL = w.publicURL("second")
+	p = w.host()
+	p.phase("webhook", 15*time.Second)
+	w.flows(p, "webhook")
+	p.kill()
+
+	w.conf.PublicURL = w.publicURL("third")
+	p = w.run()
+	w.recovered(p)
+}
+
 // Two bots share a listener, told apart by path, each with its own secret, store,
 // mode. What befalls one is nothing to the other.
 func TestTwoBots(t *testing.T) {
