@@ -168,7 +168,8 @@ func (b *Bot) record(ctx context.Context, e Event) {
 	}
 	entry, err := e.entry()
 	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, saveDeadline)
+		// It has happened, also if the process is being stopped meanwhile.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
 		defer cancel()
 		err = b.ledger.Save(ctx, nil, entry)
 	}
