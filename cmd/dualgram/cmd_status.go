@@ -51,7 +51,7 @@ func statusOK(st console.Status) bool {
 	bad := func(ws []console.Warning) bool {
 		return slices.ContainsFunc(ws, func(w console.Warning) bool { return w.Severity != console.SeverityInfo })
 	}
-	return !bad(st.Warnings) && !slices.ContainsFunc(st.Bots, func(b console.Bot) bool { return bad(b.Warnings) || b.Phase == "halted" })
+	return !bad(st.Warnings) && !slices.ContainsFunc(st.Bots, func(b console.Bot) bool { return bad(b.Warnings) || b.Phase == "held" })
 }
 
 // printStatus prints for people; now is what ages are counted from.
@@ -114,7 +114,7 @@ func warningLine(p *printer, w console.Warning) string {
 func phaseWords(b console.Bot) string {
 	words := map[string]string{
 		"webhook": "webhook", "polling": "polling", "starting": "starting",
-		"to_polling": "changing to polling", "to_webhook": "changing to webhook", "halted": "halted",
+		"to_polling": "changing to polling", "to_webhook": "changing to webhook", "held": "taking nothing",
 	}
 	s, ok := words[b.Phase]
 	if !ok {

@@ -50,7 +50,7 @@ func TestStatusOverTheSocket(t *testing.T) {
 		{"informed", console.Status{Warnings: []console.Warning{{Severity: console.SeverityInfo}}}, exitOK},
 		{"warned", console.Status{Bots: []console.Bot{{Warnings: []console.Warning{{Code: "blind", Severity: console.SeverityWarning}}}}}, exitNotOK},
 		{"warned as a whole", console.Status{Warnings: []console.Warning{{Severity: console.SeverityCritical}}}, exitNotOK},
-		{"halted", console.Status{Bots: []console.Bot{{Phase: "halted"}}}, exitNotOK},
+		{"held", console.Status{Bots: []console.Bot{{Phase: "held"}}}, exitNotOK},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			srv, err := console.Listen(console.Options{Socket: socket, Status: fixedStatus(c.st)})
@@ -149,7 +149,7 @@ func TestPrintStatus(t *testing.T) {
 			LastHandover: &console.Handover{From: "webhook", To: "polling", By: "automatic", Reason: "stall", StartedAt: ago(time.Second)},
 			Warnings:     []console.Warning{{Code: "blind", Severity: "warning", Title: "Polling is not ready", Text: "The token is refused."}},
 		},
-		{Name: "fresh", Phase: "halted", LastHandover: &console.Handover{From: "webhook", To: "polling", By: "operator", FinishedAt: ago(time.Minute), Error: "401"}},
+		{Name: "fresh", Phase: "held", LastHandover: &console.Handover{From: "webhook", To: "polling", By: "operator", FinishedAt: ago(time.Minute), Error: "401"}},
 	}}
 	for _, color := range []bool{false, true} {
 		var b bytes.Buffer

@@ -49,7 +49,7 @@ type Bot struct {
 
 	// Mode is webhook, polling or none: the transport that takes updates in.
 	Mode string `json:"mode"`
-	// Phase is starting, webhook, to_polling, polling, to_webhook or halted.
+	// Phase is starting, webhook, to_polling, polling, to_webhook or held.
 	Phase string `json:"phase"`
 	// Trial is true from a setWebhook until the webhook is proven.
 	Trial bool `json:"trial"`

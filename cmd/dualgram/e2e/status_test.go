@@ -84,7 +84,7 @@ func TestStatus(t *testing.T) {
 	w.sim.SetHost("other.example.test", "127.0.0.1")
 	w.foreignSet("https://other.example.test:8443/elsewhere")
 	p.phase("held", 15*time.Second)
-	b = w.statusOf(1, "foreign_webhook", "https://other.example.test:8443", "Somebody else's webhook is set", "dualgram run --take-over")
+	b = w.statusOf(1, "orders  taking nothing", "foreign_webhook", "https://other.example.test:8443", "Somebody else's webhook is set", "dualgram run --take-over")
 	if b.Mode != "none" || b.Webhook.Registered || !b.Webhook.Listening {
 		t.Errorf("held: %+v", b)
 	}
