@@ -3,7 +3,6 @@ package e2e_test
 import (
 	"bytes"
 	"fmt"
-	"syscall"
 	"testing"
 	"time"
 
@@ -143,73 +142,6 @@ func (w *world) quietly(p *process) {
 	if truth := must(w.sim.Bot(w.botID)); truth.URL != w.conf.PublicURL {
 		w.t.Errorf("after SIGTERM the webhook at Telegram is %q", truth.URL)
 	}
-}
-
-// A certificate that runs out: dualgram changes over before it does, so that no
-// delivery fails, and comes back when the files are replaced and SIGHUP is sent.
-func TestCertificateRunsOut(t *testing.T) {
-	w := newWorld(t)
-	w.conf.Failover += ", tls_lead: 3s"
-	end := time.Now().Add(12 * time.Second).Truncate(time.Second)
-	w.certificate(pki.Leaf{NotAfter: end})
-	p := w.run()
-	w.steady(p)
-
-	b := p.phase("polling", 20*time.Second)
-	if left := time.Until(end); left <= 0 {
-		t.Errorf("it took until %v after the end of the certificate", -left)
-	}
-	if b.LastHandover == nil || b.LastHandover.Reason != "tls" {
-		t.Errorf("last handover: %+v", b.LastHandover)
-	}
-	w.flows(p, "polling")
-	// The hold-down is over long before this; the certificate still is not good.
-	eventually(t, 20*time.Second, "the certificate's end", func() error {
-		if time.Now().Before(end.Add(1500 * time.Millisecond)) {
-			return fmt.Errorf("not yet")
-		}
-		return nil
-	})
-	if b, err := p.first(); err != nil || b.Phase != "polling" {
-		t.Errorf("with an expired certificate: phase %s %v", b.Phase, err)
-	}
-
-	w.certificate(pki.Leaf{})
-	p.signal(syscall.SIGHUP)
-	p.logged(5*time.Second, "a new certificate is in service")
-	b = p.phase("webhook", 15*time.Second)
-	if b.Webhook == nil || time.Until(b.Webhook.CertificateNotAfter) < 24*time.Hour {
-		t.Errorf("certificate in the status: %+v", b.Webhook)
-	}
-	w.flows(p, "webhook")
-	w.settle(30*time.Second, 0)
-	w.inBudget(end.Add(-3 * time.Second))
-	for _, r := range must(w.sim.Bot(w.botID)).Updates {
-		for _, a := range r.Attempts {
-			if a.Status != 200 && a.Result != "cut" {
-				t.Errorf("update %d: an attempt ended with %d %s", r.ID, a.Status, a.Result)
-			}
-		}
-	}
-	w.quietly(p)
-}
-
-// A start with a certificate that has expired serves what there is, and polls.
-func TestExpiredFromTheStart(t *testing.T) {
-	w := newWorld(t)
-	w.certificate(pki.Leaf{NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: time.Now().Add(-24 * time.Hour)})
-	w.flowing(20)
-	p := w.run()
-	b := p.phase("polling", 20*time.Second)
-	if b.Reason != "tls" {
-		t.Errorf("reason %s", b.Reason)
-	}
-	w.flows(p, "polling")
-	w.certificate(pki.Leaf{})
-	p.signal(syscall.SIGHUP)
-	p.phase("webhook", 20*time.Second)
-	w.flows(p, "webhook")
-	w.settle(20*time.Second, 0)
 }
 
 // A slow line is no outage.

@@ -237,65 +237,6 @@ func unixClient(socket string) *http.Client {
 	}}
 }
 
-// status is what the control socket answers, in the words of its contract.
-type status struct {
-	Schema   string
-	Version  string
-	Bots     []botStatus
-	Warnings []warning
-}
-
-type botStatus struct {
-	Name                    string
-	BotID                   int64 `json:"bot_id"`
-	Mode, Phase             string
-	Trial                   bool
-	Epoch                   uint64
-	Reason, Evidence        string
-	PendingAtTelegram       *int64 `json:"pending_at_telegram"`
-	Waiting                 int64
-	Dead, Quarantined, Lost int64
-	OpenHoles               int64  `json:"open_holes"`
-	StandbyReady            bool   `json:"standby_ready"`
-	StandbyError            string `json:"standby_error"`
-	Webhook                 *struct {
-		URLHost             string `json:"url_host"`
-		Registered          bool
-		Listening           bool
-		CertificateNotAfter time.Time `json:"certificate_not_after"`
-	}
-	Signals  []struct{ Name, State, Detail string }
-	Warnings []warning
-
-	LastHandover *struct {
-		From, To, Reason, Evidence string
-		OK                         bool
-		TookMS                     float64 `json:"took_ms"`
-		Steps                      []struct{ Name, Error string }
-	} `json:"last_handover"`
-}
-
-type warning struct{ Code, Severity, Title, Text string }
-
-func (b botStatus) warning(code string) bool {
-	for _, w := range b.Warnings {
-		if w.Code == code {
-			return true
-		}
-	}
-	return false
-}
-
-// signalState is the state of a signal, "" if there is none of the name.
-func (b botStatus) signalState(name string) string {
-	for _, s := range b.Signals {
-		if s.Name == name {
-			return s.State
-		}
-	}
-	return ""
-}
-
 // ask reads the status over the control socket.
 func (p *process) ask() (status, error) {
 	var st status
