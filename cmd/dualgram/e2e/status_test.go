@@ -151,6 +151,7 @@ func TestStatus(t *testing.T) {
 	w.health(p, "/readyz", 200, "[+]intake ok")
 	w.foreignSet("")
 	p.phase("webhook", 20*time.Second)
+	w.flows(p, "webhook") // without deliveries a trial takes longer
 
 	metrics := p.scrape()
 	for _, line := range []string{
