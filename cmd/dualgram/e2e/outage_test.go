@@ -101,9 +101,12 @@ func TestOutageWithStuckChat(t *testing.T) {
 	f.mood.Store(int32(proxyBadGate))
 	p.phase("polling", 15*time.Second)
 	w.flows(p, "polling")
-	if !w.bot.has(first) {
-		t.Error("polling brought newer updates, and not the one that was stuck")
-	}
+	eventually(t, 3*time.Second, "the one that was stuck, by polling", func() error {
+		if !w.bot.has(first) {
+			return fmt.Errorf("only newer ones came")
+		}
+		return nil
+	})
 	f.stuck.Store(nil)
 	f.mood.Store(int32(proxyPasses))
 	p.phase("webhook", 20*time.Second)
