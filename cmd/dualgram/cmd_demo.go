@@ -254,13 +254,20 @@ func printVerdict(p *printer, r demo.Report) {
 		return []cell{styled(s, name), textf("%d", f.Sent), textf("%d", f.Committed), textf("%d", f.Delivered), textf("%d", f.ByWebhook), textf("%d", f.ByPolling),
 			zero(f.Lost), zero(f.Doubled), zero(f.OutOfOrder), failover}
 	}
-	rows := [][]cell{header("", "sent", "committed", "delivered", "by webhook", "by polling", "lost", "doubled", "out of order", "failover")}
+	rows := [][]cell{header("", "sent", "committed", "delivered", "webhook", "polling", "lost", "doubled", "out of order", "failover")}
 	for _, part := range r.Parts {
 		rows = append(rows, row(part.Name, plain, part.Figures, took(part.Failover, part.Fault != "")))
 	}
 	rows = append(rows, row("total", bold, r.Total, took(r.Slowest, true)))
 	alignNumbers(p, rows)
-	p.printf("  %s\n", p.paint(dim, "committed: acknowledged at Telegram. failover: from the fault, or the first update it stranded, to the first by getUpdates; total: the slowest."))
+	for _, note := range []string{
+		"committed: acknowledged at Telegram; webhook, polling: what brought it to the bot",
+		"out of order: overtaken within one of Telegram's ordering queues, such as a chat",
+		"failover: from the fault, or from the first update it stranded if that was later,",
+		"  to the first update handed out by getUpdates; total: the slowest",
+	} {
+		p.printf("  %s\n", p.paint(dim, note))
+	}
 	if r.OK {
 		p.printf("\n%s %d updates, none lost, doubled or out of order; slowest failover %.2f s, allowed are %.0f s (%.0f s in all)\n",
 			p.paint(green, "OK:"), r.Total.Sent, r.Slowest, r.Limit, r.Took)

@@ -45,14 +45,14 @@ type Setup struct {
 // not the host.
 func (d *demo) build(ctx context.Context, dir, tmp string, wg *sync.WaitGroup) (s Setup, takeDown func(), err error) {
 	var undo []func()
-	takeDown = func() {
+	down := func() {
 		for i := len(undo) - 1; i >= 0; i-- {
 			undo[i]()
 		}
 	}
 	defer func() {
 		if err != nil {
-			takeDown()
+			down()
 		}
 	}()
 	now := time.Now()
@@ -115,7 +115,7 @@ func (d *demo) build(ctx context.Context, dir, tmp string, wg *sync.WaitGroup) (
 	d.host, err = host.New(ctx, cfg, host.Options{
 		Version: d.o.Version, Logger: log, Faults: d.faults, MaxHoldDown: HoldDown, Observe: d.observe,
 	})
-	return s, takeDown, err
+	return s, down, err
 }
 
 // observe hands an event on. A timeline with a gap is better than a host that

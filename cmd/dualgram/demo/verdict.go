@@ -170,14 +170,14 @@ func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
 		}
 	}
 	if altered > 0 {
-		r.problem("%d updates did not reach the bot byte for byte as they were sent", altered)
+		r.problem("%d of %d updates did not reach the bot byte for byte as they were sent", altered, r.Total.Delivered)
 	}
 	for _, c := range []struct {
 		n    int
 		what string
 	}{{r.Total.Lost, "lost"}, {r.Total.Doubled, "doubled"}, {r.Total.OutOfOrder, "out of order"}} {
 		if c.n > 0 {
-			r.problem("%d updates %s", c.n, c.what)
+			r.problem("%d of %d updates %s", c.n, r.Total.Sent, c.what)
 		}
 	}
 	if r.Total.Sent == 0 {
