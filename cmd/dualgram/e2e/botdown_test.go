@@ -44,10 +44,10 @@ func TestBotDown(t *testing.T) {
 				return nil
 			})
 			c.back(w, bot)
-			// A bot that takes an update just as it is given up on gets it again: at
-			// most once in each lane.
+			// A bot that takes an update just as it is given up on, or cut off, gets
+			// it again: at most once in each lane.
 			deaths := 1
-			if c.name == "refuses" || c.name == "is not there" {
+			if c.name == "refuses" {
 				deaths = 0
 			}
 			w.settle(40*time.Second, deaths)
