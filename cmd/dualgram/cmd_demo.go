@@ -61,12 +61,7 @@ func (a *app) runDemo(ctx context.Context, o demo.Options) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	// With JSON on standard output the story goes to people all the same.
-	w := a.stdout
-	if a.json() {
-		w = a.stderr
-	}
-	s := &demoScreen{p: a.printer(w), width: a.liveWidth(w)}
+	s := a.newDemoScreen()
 	o.Version, o.Line, o.Started, o.Counted = version().Version, s.line, s.started, s.counted
 	o.Logger = func(w io.Writer) zerolog.Logger {
 		return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
@@ -130,6 +125,16 @@ type demoScreen struct {
 	act   string
 	acts  int
 	last  string // the counting line's text
+}
+
+// newDemoScreen shows the story on standard output, or beside it if that is for
+// JSON.
+func (a *app) newDemoScreen() *demoScreen {
+	w := a.stdout
+	if a.json() {
+		w = a.stderr
+	}
+	return &demoScreen{p: a.printer(w), width: a.liveWidth(w)}
 }
 
 func (s *demoScreen) started(d demo.Setup) {

@@ -42,7 +42,7 @@ func TestDemoJSON(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		a := &app{stdout: &stdout, stderr: &stderr, output: choice{value: "json"}, color: choice{value: "never"}}
 		want := stubDemo(ok)
-		err := a.demoDone(&demoScreen{p: a.printer(a.stderr)}, want)
+		err := a.demoDone(a.newDemoScreen(), want)
 		if code := a.exit(err); code != map[bool]int{true: exitOK, false: exitNotOK}[ok] {
 			t.Errorf("exit code %d, ok %v", code, ok)
 		}

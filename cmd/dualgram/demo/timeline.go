@@ -31,9 +31,6 @@ func (d *demo) say(kind, text string) { d.line(time.Now(), kind, text) }
 // line queues a line in the order of time.
 func (d *demo) line(at time.Time, kind, text string) {
 	l := Line{Act: d.act, Title: d.title, Since: d.since(at), At: at, Kind: kind, Text: text}
-	if kind == "fault_on" || kind == "start" {
-		d.tell(at) // an act begins: what is left belongs to the one before
-	}
 	i := len(d.waiting)
 	for i > 0 && d.waiting[i-1].At.After(at) {
 		i--

@@ -44,6 +44,10 @@ func TestJudge(t *testing.T) {
 			s[4].State, s[4].By = telegramsim.StateExpired, ""
 			return s, slices.Delete(b, 4, 5)
 		}, `lost: update 104 (message, sent during "fault", at Telegram expired)`},
+		{"delivered, and taken away at Telegram before it was handed out", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+			s[4].Unseen = true
+			return s, b
+		}, ""},
 		{"a double", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
 			return s, append(b, b[2])
 		}, "1 of 6 updates doubled"},
@@ -108,6 +112,62 @@ func TestJudge(t *testing.T) {
 			if r.Total.Sent != 6 || r.Total.Committed != 6 || r.Total.ByWebhook != 3 || r.Total.ByPolling != 3 || r.Parts[0].Sent != 3 {
 				t.Errorf("%+v", r)
 			}
+		}
+	}
+}
+
+// TestCommitted: what an offset swept away unseen was acknowledged by mistake.
+func TestCommitted(t *testing.T) {
+	sent, taken, marks := goodRun()
+	sent[0].Unseen, sent[1].State = true, telegramsim.StatePending
+	if r := judge(sent, taken, marks); r.Total.Committed != 4 || r.Total.Sent != 6 || r.Total.Delivered != 6 {
+		t.Errorf("%+v", r.Total)
+	}
+}
+
+// TestFailover: from the onset, or from the first update stranded after it, to
+// the first that polling handed out within the act.
+func TestFailover(t *testing.T) {
+	at := func(s float64) time.Time {
+		if s == 0 {
+			return time.Time{}
+		}
+		return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(s * float64(time.Second)))
+	}
+	type update struct {
+		pushed, ended float64
+		by            telegramsim.Transport
+		returned      []float64
+	}
+	const onset, end = 100, 200
+	webhook, polling := telegramsim.Webhook, telegramsim.Polling
+	before := update{90, 90.1, webhook, nil}
+	for _, c := range []struct {
+		name    string
+		updates []update
+		want    float64 // <0: none
+	}{
+		{"stranded after the onset", []update{before, {101, 104, polling, []float64{103}}}, 2},
+		{"waiting at the onset", []update{before, {99, 104, polling, []float64{103}}}, 3},
+		{"polled in the act before", []update{{50, 60, polling, []float64{55}}, {99.5, 100.5, webhook, nil}, {101, 104, polling, []float64{103}}}, 2},
+		{"nothing handed out in this act", []update{{50, 60, polling, []float64{55}}, {201, 205, polling, []float64{204}}}, -1},
+		{"the first one handed out is not the first stranded", []update{{101, 0, "", nil}, {102, 104, polling, []float64{103}}}, 2},
+		{"sent after polling began", []update{{101, 104, polling, []float64{103}}, {105, 107, polling, []float64{106}}}, 2},
+		{"the webhook took the first ones of the act", []update{{100.5, 100.6, webhook, nil}, {101.5, 104, polling, []float64{103}}}, 1.5},
+		{"the webhook took it after polling had begun", []update{{100.5, 110, webhook, nil}, {101.5, 104, polling, []float64{103}}}, 2.5},
+		{"a quiet fault", []update{before, {150, 151, polling, []float64{150.01}}}, 0.01},
+	} {
+		var sent []telegramsim.Record
+		for i, u := range c.updates {
+			r := telegramsim.Record{ID: int64(i), PushedAt: at(u.pushed), EndedAt: at(u.ended), By: u.by}
+			for _, x := range u.returned {
+				r.Returned = append(r.Returned, at(x))
+			}
+			sent = append(sent, r)
+		}
+		got, ok := failover(sent, at(onset), at(end))
+		if ok != (c.want >= 0) || ok && got.Round(time.Millisecond) != time.Duration(c.want*float64(time.Second)) {
+			t.Errorf("%s: %v (%v), want %v s", c.name, got, ok, c.want)
 		}
 	}
 }
