@@ -1,6 +1,7 @@
 package supervisor_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -12,17 +13,20 @@ import (
 // journal all the same.
 func TestJournalAtStop(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *testWorld) {
-		var h *host
-		seen := make(chan struct{}, 1)
+		started, seen := make(chan *host, 1), make(chan struct{})
+		stop := sync.OnceFunc(func() {
+			(<-started).cancel()
+			close(seen)
+		})
 		w.tune = func(o *supervisor.BotOptions) {
 			o.Observe = func(e supervisor.Event) {
 				if e.Kind == supervisor.EventTrial {
-					h.cancel()
-					seen <- struct{}{}
+					stop()
 				}
 			}
 		}
-		h = w.start(nil)
+		h := w.start(nil)
+		started <- h
 		select {
 		case <-seen:
 		case <-time.After(2 * time.Minute):
