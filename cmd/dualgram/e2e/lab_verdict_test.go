@@ -1,0 +1,212 @@
+//go:build lab && linux
+
+package e2e_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dualgram/chaos/telegramsim"
+)
+
+// labResult is what a row came to, by what Telegram and the bot have seen.
+type labResult struct {
+	row                 labRow
+	onset, healed, back time.Time // back: the first update by webhook after the healing
+	signal              string    // that dualgram names
+
+	failover time.Duration // -1: there was none
+	waited   time.Duration // the longest that an update waited at Telegram from the onset on
+	eaten    int
+	changes  int
+	verdict  verdict
+	failed   bool
+}
+
+// judge works the result out, and fails the test for what is outside of the
+// guarantees.
+func (r *labResult) judge(t *testing.T, l *lab) {
+	t.Helper()
+	truth := must(l.w.sim.Bot(l.w.botID))
+	handed := handedOut(truth, r.onset)
+	var eaten []telegramsim.Record
+	if r.row.eats {
+		truth, eaten = uneaten(truth, l.w.bot, r.onset)
+	}
+	r.eaten = len(eaten)
+	r.verdict = judge(truth, l.w.bot, 0)
+	for _, p := range r.verdict.Problems {
+		t.Error(p)
+	}
+	r.waited = longestWait(truth, r.onset)
+	r.changes = modeChanges(truth, r.onset)
+
+	r.failover = -1
+	switch {
+	case handed.IsZero():
+	case r.row.eats:
+		r.failover = handed.Sub(r.onset)
+	default:
+		d, err := l.w.failover(r.onset)
+		if err != nil {
+			t.Errorf("failover: %v", err)
+		}
+		r.failover = d
+	}
+	switch needed := r.row.lasts == 0; {
+	case r.row.harmless && (r.failover >= 0 || r.changes > 0):
+		t.Errorf("failover because of %q, though nothing is wrong", r.signal)
+	case needed && r.failover < 0:
+		t.Error("no failover")
+	case r.failover > budget:
+		t.Errorf("the failover took %v", r.failover)
+	case !needed && r.failover < 0 && r.waited > budget:
+		t.Errorf("an update waited for %v, and there was no failover", r.waited)
+	}
+	want := 0
+	if r.failover >= 0 {
+		want = 2
+	}
+	if r.changes != want {
+		t.Errorf("%d changes of the mode, want %d: %s", r.changes, want, calls(truth, r.onset))
+	}
+	if r.back.IsZero() || truth.URL != l.w.conf.PublicURL {
+		t.Errorf("after the healing no update came by webhook; the webhook at Telegram is %q", truth.URL)
+	}
+
+	// The fault was there.
+	met := map[string]int{}
+	for _, u := range append(slices.Clone(truth.Updates), eaten...) {
+		for _, a := range u.Attempts {
+			if a.Start.After(r.onset) && a.Start.Before(r.healed) {
+				met[a.Result]++
+			}
+		}
+	}
+	t.Logf("attempts under the fault: %v", met)
+	if r.row.met != "" && !slices.ContainsFunc(keys(met), func(s string) bool { return strings.Contains(s, r.row.met) }) {
+		t.Errorf("Telegram never met %q: the row shows nothing", r.row.met)
+	}
+	if r.row.eats {
+		if page := l.nginx.answered("200") - r.verdict.ByWebhook; r.eaten == 0 || r.eaten > page {
+			t.Errorf("%d updates are gone, the page answered 200 to %d", r.eaten, page)
+		}
+		for _, u := range eaten {
+			if u.EndedAt.After(handed) {
+				t.Errorf("update %d was eaten after polling had taken over", u.ID)
+			}
+		}
+	}
+}
+
+func keys(m map[string]int) (all []string) {
+	for k := range m {
+		all = append(all, k)
+	}
+	return all
+}
+
+func (r labResult) cells() []string {
+	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
+	failover, back, signal, word := "-", "-", r.signal, "ok"
+	if r.failover >= 0 {
+		failover = seconds(r.failover)
+		if !r.back.IsZero() {
+			back = seconds(r.back.Sub(r.healed))
+		}
+	}
+	if signal == "" {
+		signal = "-"
+	}
+	if r.failed {
+		word = "FAIL"
+	}
+	v := r.verdict
+	n := func(n int) string { return fmt.Sprint(n) }
+	return []string{r.row.name, signal, failover, seconds(r.waited), n(v.Sent - v.Delivered), n(r.eaten), n(v.Repeats), n(v.Reordered), n(r.changes), back, word}
+}
+
+// handedOut is when getUpdates first handed out an update after the onset.
+func handedOut(truth telegramsim.BotTruth, onset time.Time) (first time.Time) {
+	for _, u := range truth.Updates {
+		for _, at := range u.Returned {
+			if at.After(onset) && (first.IsZero() || at.Before(first)) {
+				first = at
+			}
+		}
+	}
+	return first
+}
+
+// firstByWebhook is when the first update was acknowledged by webhook after the
+// healing, that the bot has got.
+func firstByWebhook(truth telegramsim.BotTruth, bot *sampleBot, healed time.Time) (first time.Time) {
+	for _, u := range truth.Updates {
+		if u.By == telegramsim.Webhook && u.EndedAt.After(healed) && (first.IsZero() || u.EndedAt.Before(first)) && bot.has(u.ID) {
+			first = u.EndedAt
+		}
+	}
+	return first
+}
+
+// uneaten splits off what somebody else acknowledged by webhook after the onset:
+// the bot has not got it.
+func uneaten(truth telegramsim.BotTruth, bot *sampleBot, onset time.Time) (rest telegramsim.BotTruth, eaten []telegramsim.Record) {
+	got := map[int64]bool{}
+	for _, t := range bot.record() {
+		got[t.ID] = true
+	}
+	rest = truth
+	rest.Updates = nil
+	for _, u := range truth.Updates {
+		if u.By == telegramsim.Webhook && u.EndedAt.After(onset) && !got[u.ID] {
+			eaten = append(eaten, u)
+			continue
+		}
+		rest.Updates = append(rest.Updates, u)
+	}
+	return rest, eaten
+}
+
+// longestWait is the longest time from the onset, or from the arrival of an update
+// at Telegram, until it was acknowledged.
+func longestWait(truth telegramsim.BotTruth, onset time.Time) (longest time.Duration) {
+	for _, u := range truth.Updates {
+		from, to := u.PushedAt, u.EndedAt
+		if from.Before(onset) {
+			from = onset
+		}
+		if to.IsZero() {
+			to = time.Now() // it still waits
+		}
+		longest = max(longest, to.Sub(from))
+	}
+	return longest
+}
+
+// modeChanges counts registrations that ended and that began.
+func modeChanges(truth telegramsim.BotTruth, onset time.Time) (n int) {
+	for _, r := range truth.Webhooks {
+		if r.From.After(onset) {
+			n++
+		}
+		if r.To.After(onset) {
+			n++
+		}
+	}
+	return n
+}
+
+// calls lists the calls that set or delete a webhook.
+func calls(truth telegramsim.BotTruth, onset time.Time) string {
+	var all []string
+	for _, c := range truth.Calls {
+		if c.At.After(onset) {
+			all = append(all, fmt.Sprintf("%s at %.1f s: %d", c.Method, c.At.Sub(onset).Seconds(), c.Code))
+		}
+	}
+	return strings.Join(all, ", ")
+}
