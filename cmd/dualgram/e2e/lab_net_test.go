@@ -145,6 +145,11 @@ func (f firewall) blocked() {
 	f.replace("ip daddr " + f.addr + " tcp dport " + frontPort + " counter drop")
 }
 
+// unreachable drops what others than Telegram send to nginx's port.
+func (f firewall) unreachable() {
+	f.replace("ip saddr != " + telegramNet + " ip daddr " + f.addr + " tcp dport " + frontPort + " counter drop")
+}
+
 // lossy drops packets between Telegram and nginx, in both directions.
 func (f firewall) lossy(percent int) {
 	f.replace(fmt.Sprintf("ip saddr %s ip daddr %s numgen random mod 100 < %d counter drop", telegramNet, f.addr, percent),
