@@ -1,0 +1,124 @@
+package probe
+
+import "time"
+
+// Defaults of Judge.
+const (
+	DefaultBad       = 3
+	DefaultOf        = 4
+	DefaultImpostors = 2
+)
+
+// Verdict is what a Judge makes of the probes of one registration.
+type Verdict string
+
+// The verdicts.
+const (
+	// Unproven: no probe was good yet, so a bad one says as much about the way from
+	// this host as about the webhook.
+	Unproven Verdict = "unproven"
+	Good     Verdict = "good"
+	Bad      Verdict = "bad"
+	// Impostor holds as long as somebody else answers for us, whether a probe was
+	// ever good or not.
+	Impostor Verdict = "impostor"
+)
+
+// Judge turns results into a verdict. The zero Judge is ready for use, with the
+// default thresholds. It must not be used from two goroutines at once.
+type Judge struct {
+	// Bad of the last Of results make the verdict Bad, once one was good;
+	// defaults 3 and 4.
+	Bad, Of int
+	// Impostors results in a row with an impostor make it Impostor; default 2.
+	Impostors int
+
+	proven    bool
+	recent    []bool // the last Of results since the first good one: true is bad
+	impostors int
+	verdict   Verdict
+	badAt     time.Time
+	failing   time.Time
+}
+
+// Add takes a result into account and returns the verdict. Results that say nothing
+// (Reason.Judged) change nothing. A result of a probe that began before Reset must
+// not be added after it.
+func (j *Judge) Add(r Result) Verdict {
+	if !r.OK && !r.Reason.Judged() {
+		return j.Verdict()
+	}
+	was := j.Verdict()
+	if r.OK {
+		if !j.proven { // what was bad before was the way from here, as far as we know
+			j.proven = true
+		}
+		j.failing = time.Time{}
+	} else if j.proven && j.failing.IsZero() {
+		j.failing = r.At
+	}
+	j.impostors++
+	if !r.Impostor {
+		j.impostors = 0
+	}
+	if j.proven {
+		j.recent = append(j.recent, !r.OK)
+		if over := len(j.recent) - orDefault(j.Of, DefaultOf); over > 0 {
+			j.recent = append(j.recent[:0], j.recent[over:]...)
+		}
+	}
+	j.verdict = j.decide()
+	switch {
+	case j.verdict != Bad:
+		j.badAt = time.Time{}
+	case was != Bad:
+		j.badAt = r.At
+	}
+	return j.verdict
+}
+
+func (j *Judge) decide() Verdict {
+	bad := 0
+	for _, b := range j.recent {
+		if b {
+			bad++
+		}
+	}
+	switch {
+	case j.impostors >= orDefault(j.Impostors, DefaultImpostors):
+		return Impostor
+	case !j.proven:
+		return Unproven
+	case bad >= orDefault(j.Bad, DefaultBad):
+		return Bad
+	}
+	return Good
+}
+
+// Verdict returns the verdict on what was added since the last Reset.
+func (j *Judge) Verdict() Verdict {
+	if j.verdict == "" {
+		return Unproven
+	}
+	return j.verdict
+}
+
+// BadSince returns when the verdict turned Bad; zero if it isn't Bad now.
+func (j *Judge) BadSince() time.Time { return j.badAt }
+
+// FailingSince returns when the first of the bad results came that nothing good
+// came after; zero if the last was good, or none ever was in this registration. It
+// is earlier than BadSince, and less certain.
+func (j *Judge) FailingSince() time.Time { return j.failing }
+
+// Reset forgets everything, for a new registration.
+func (j *Judge) Reset() {
+	*j = Judge{Bad: j.Bad, Of: j.Of, Impostors: j.Impostors}
+}
+
+func orDefault(n, def int) int {
+	if n == 0 {
+		return def
+	}
+	return n
+}
