@@ -6,7 +6,8 @@
 // TLS handshake whose certificates Telegram would take. Nothing but the handshake
 // is sent to a server before its certificate is verified, and what is sent then
 // holds neither the bot's token nor the webhook's secret. A [Result] holds neither
-// the path of the URL nor anything that the server said.
+// the path of the URL nor a word of the answer; the names in a certificate are
+// quoted.
 //
 // # Stages
 //

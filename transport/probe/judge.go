@@ -36,7 +36,6 @@ type Judge struct {
 	proven    bool
 	recent    []bool // the last Of results since the first good one: true is bad
 	impostors int
-	verdict   Verdict
 	badAt     time.Time
 	failing   time.Time
 }
@@ -48,62 +47,59 @@ func (j *Judge) Add(r Result) Verdict {
 	if !r.OK && !r.Reason.Judged() {
 		return j.Verdict()
 	}
-	was := j.Verdict()
-	if r.OK {
-		if !j.proven { // what was bad before was the way from here, as far as we know
-			j.proven = true
-		}
-		j.failing = time.Time{}
-	} else if j.proven && j.failing.IsZero() {
-		j.failing = r.At
-	}
 	j.impostors++
 	if !r.Impostor {
 		j.impostors = 0
 	}
-	if j.proven {
-		j.recent = append(j.recent, !r.OK)
-		if over := len(j.recent) - orDefault(j.Of, DefaultOf); over > 0 {
-			j.recent = append(j.recent[:0], j.recent[over:]...)
-		}
-	}
-	j.verdict = j.decide()
 	switch {
-	case j.verdict != Bad:
+	case r.OK:
+		// What was bad before the first good result was the way from here, for all we
+		// know: it isn't in recent.
+		j.proven, j.failing = true, time.Time{}
+	case j.proven && j.failing.IsZero():
+		j.failing = r.At
+	}
+	if !j.proven {
+		return j.Verdict()
+	}
+	j.recent = append(j.recent, !r.OK)
+	if over := len(j.recent) - orDefault(j.Of, DefaultOf); over > 0 {
+		j.recent = append(j.recent[:0], j.recent[over:]...)
+	}
+	switch bad := j.bad(); {
+	case !bad:
 		j.badAt = time.Time{}
-	case was != Bad:
+	case j.badAt.IsZero():
 		j.badAt = r.At
 	}
-	return j.verdict
+	return j.Verdict()
 }
 
-func (j *Judge) decide() Verdict {
-	bad := 0
+func (j *Judge) bad() bool {
+	n := 0
 	for _, b := range j.recent {
 		if b {
-			bad++
+			n++
 		}
 	}
+	return n >= orDefault(j.Bad, DefaultBad)
+}
+
+// Verdict returns the verdict on what was added since the last Reset.
+func (j *Judge) Verdict() Verdict {
 	switch {
 	case j.impostors >= orDefault(j.Impostors, DefaultImpostors):
 		return Impostor
 	case !j.proven:
 		return Unproven
-	case bad >= orDefault(j.Bad, DefaultBad):
+	case j.bad():
 		return Bad
 	}
 	return Good
 }
 
-// Verdict returns the verdict on what was added since the last Reset.
-func (j *Judge) Verdict() Verdict {
-	if j.verdict == "" {
-		return Unproven
-	}
-	return j.verdict
-}
-
-// BadSince returns when the verdict turned Bad; zero if it isn't Bad now.
+// BadSince returns when the last of the results came that made too many bad ones;
+// zero if there are not too many now.
 func (j *Judge) BadSince() time.Time { return j.badAt }
 
 // FailingSince returns when the first of the bad results came that nothing good

@@ -1,11 +1,16 @@
 package probe
 
 import (
+	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -67,4 +72,69 @@ type Options struct {
 	Now func() time.Time
 	// Timeout bounds a whole probe, and half of it the DNS; default 2 s.
 	Timeout time.Duration
+}
+
+// New returns a prober. Its errors match ErrOptions, and don't repeat the URL.
+func New(o Options) (*Prober, error) {
+	p := &Prober{}
+	u, err := url.Parse(o.URL)
+	if err != nil {
+		return nil, fmt.Errorf("probe: %w: the URL doesn't parse", ErrOptions) // err repeats it
+	}
+	p.url, p.port = u, u.Port()
+	p.host = strings.TrimSuffix(u.Hostname(), ".")
+	p.ip, _ = netip.ParseAddr(p.host)
+	p.ip = p.ip.Unmap()
+	if p.port == "" {
+		p.port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	}
+	o.Key = bytes.Clone(o.Key)
+	if o.Key == nil {
+		o.Key = make([]byte, minKey)
+		_, _ = rand.Read(o.Key) // it never fails
+	}
+	if o.Responder == nil {
+		o.Responder = new(Responder)
+	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{KeepAlive: -1}).DialContext
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Timeout == 0 {
+		o.Timeout = DefaultTimeout
+	}
+	p.o = o
+	if err := p.validate(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Prober) validate() error {
+	wrong := func(what string) error { return fmt.Errorf("probe: %w: %s", ErrOptions, what) }
+	switch {
+	case p.url.Scheme != "https" && p.url.Scheme != "http":
+		return wrong("the URL is neither https nor http")
+	case p.host == "":
+		return wrong("the URL has no host")
+	case strings.ContainsFunc(p.host, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return wrong("the host of the URL isn't ASCII; write it as xn--…")
+	case len(p.o.Key) < minKey:
+		return wrong(fmt.Sprintf("the key is shorter than %d bytes", minKey))
+	case p.o.Uploaded && p.o.Roots == nil:
+		return wrong("a certificate was uploaded, but isn't given as Roots")
+	case p.o.Timeout < 0:
+		return wrong("the time-out is negative")
+	}
+	if p.o.Address != "" {
+		if _, _, err := net.SplitHostPort(p.o.Address); err != nil {
+			return wrong("the address to dial isn't host:port")
+		}
+	}
+	return nil
 }
