@@ -93,6 +93,10 @@ func (r *labResult) judge(t *testing.T, l *lab) {
 		t.Errorf("Telegram never met %q: the row shows nothing", r.row.met)
 	}
 	if r.row.eats {
+		if len(eaten) > 0 {
+			t.Logf("the page said 200 from %.1f s to %.1f s after the onset, the webhook was deleted after %.1f s", eaten[0].EndedAt.Sub(r.onset).Seconds(),
+				eaten[len(eaten)-1].EndedAt.Sub(r.onset).Seconds(), deleted(truth, r.onset).Sub(r.onset).Seconds())
+		}
 		// The page's own record says how many may be gone.
 		if page := l.nginx.answered("200") - r.verdict.ByWebhook; r.eaten == 0 || r.eaten > page {
 			t.Errorf("%d updates are gone, the page answered 200 to %d", r.eaten, page)
@@ -110,6 +114,9 @@ func keys(m map[string]int) (all []string) {
 func (r labResult) cells() []string {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
 	failover, back, signal, word := "-", "-", r.signal, "ok"
+	if r.onset.IsZero() { // it ended before anything could be measured
+		return []string{r.row.name, fmt.Sprint(r.row.rate), "-", "-", "-", "-", "-", "-", "-", "-", "-", "FAIL"}
+	}
 	if r.failover >= 0 {
 		failover = seconds(r.failover)
 		if !r.back.IsZero() {
