@@ -7,6 +7,7 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/transport"
 	"dualgram/transport/botapi"
+	"dualgram/transport/probe"
 	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,6 +47,8 @@ type metrics struct {
 	infoAt  *prometheus.GaugeVec
 
 	telegramErrors *prometheus.CounterVec
+	probes         *prometheus.CounterVec
+	probeTime      *prometheus.HistogramVec
 	standbyOK      *prometheus.GaugeVec
 	conflicts      *prometheus.CounterVec
 	pollKicks      *prometheus.CounterVec
@@ -96,6 +99,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		requestTime:    histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
 		conns:          counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
 		pending:        gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
+		probes:         counter("probes_total", "Probes of the webhook from outside, by the stage that failed; ok if none did.", "stage"),
+		probeTime:      histogram("probe_duration_seconds", "How long a probe took.", quick),
 		telegramErrors: counter("telegram_webhook_errors_total", "Failed deliveries that Telegram newly reported, by class.", "class"),
 		infoAt:         gauge("telegram_info_last_success_timestamp_seconds", "When getWebhookInfo last answered."),
 		standbyOK:      gauge("standby_ready", "1 if polling could take over."),
@@ -162,6 +167,10 @@ func (m *metrics) bot(name string) *botMetrics {
 	for _, c := range botapi.WebhookErrorClasses() {
 		m.telegramErrors.WithLabelValues(name, string(c))
 	}
+	for _, s := range []probe.Stage{"", probe.StageDNS, probe.StageConnect, probe.StageTLS, probe.StageHTTP, probe.StageProof} {
+		m.probes.WithLabelValues(name, stageName(s))
+	}
+	m.probeTime.WithLabelValues(name)
 	for _, s := range Signals() {
 		m.signals.WithLabelValues(name, s)
 		m.trips.WithLabelValues(name, s)
@@ -268,6 +277,19 @@ func (b *botMetrics) delivered(o dispatch.Outcome) {
 func (b *botMetrics) info(i botapi.WebhookInfo, now time.Time) {
 	b.pending.Set(float64(i.PendingUpdateCount))
 	b.infoAt.Set(seconds(now))
+}
+
+// probed counts a probe.
+func (b *botMetrics) probed(r probe.Result) {
+	b.m.probes.WithLabelValues(b.name, stageName(r.Stage)).Inc()
+	b.m.probeTime.WithLabelValues(b.name).Observe(r.Took.Seconds())
+}
+
+func stageName(s probe.Stage) string {
+	if s == "" {
+		return "ok"
+	}
+	return string(s)
 }
 
 // telegramError counts what Telegram newly reports; the empty class is nothing.

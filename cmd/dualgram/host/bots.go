@@ -35,6 +35,7 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*w
 			Address:     w.Listen,
 			Listen:      h.listen,
 			WrapHandler: h.faults.Handler,
+			Responder:   &h.probes,
 		}
 		if !w.TLS.Off {
 			cert, err := webhook.LoadCertificate(w.TLS.CertFile, w.TLS.KeyFile)
@@ -180,7 +181,9 @@ func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.C
 		}
 		w.Certificate = cert.PEM
 	}
-	return w, nil
+	var err error
+	w.Prober, err = h.prober(c, w.Certificate)
+	return w, err
 }
 
 // keySecret is where the ledger keeps a secret that no file holds.

@@ -23,6 +23,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -62,6 +63,7 @@ type Host struct {
 	reg     *prometheus.Registry
 	closers []func()
 	reload  []func()
+	probes  probe.Responder // answers the probes of all bots, on every listener
 }
 
 // New puts everything together and takes the store, the sockets and the
