@@ -148,10 +148,10 @@ func TestTelegramErrors(t *testing.T) {
 	}
 	away := func(o *own) { o.listening = clock(90) }
 	for _, c := range []struct {
-		name   string
-		adopt  bool // the webhook was not set by us: the first answer is the baseline
-		own    func(o *own)
-		steps  []step
+		name  string
+		adopt bool // the webhook was not set by us: the first answer is the baseline
+		own   func(o *own)
+		steps []step
 	}{
 		{"nothing", false, nil, []step{{100, 0, "", 0, 0, false, Clear}, {102, 0, "", 5, 0, false, Clear}}},
 		{"refused, and nothing came since", false, nil, []step{{100, 99, refused, 1, 50, false, Suspect}, {100.5, 99, refused, 1, 50, false, Suspect}, {101, 99, refused, 1, 50, false, Tripped}}},
