@@ -56,6 +56,9 @@ var reasonCases = []reasonCase{
 	}, stage: probe.StageDNS, reason: probe.ReasonDNSFailed},
 	{name: "AAAA only", telegram: "-", world: func(w *world) { w.net.Host(host, "2a00:1450::5") },
 		stage: probe.StageDNS, reason: probe.ReasonAAAAOnly},
+	{name: "IPv6 only in the hosts file", telegram: "-", world: func(w *world) {
+		w.o.Resolver = apart{ip4: answer{err: &net.AddrError{Err: "no suitable address found", Addr: host}}, ip6: answer{addrs: []string{"2a00::1"}}}
+	}, stage: probe.StageDNS, reason: probe.ReasonAAAAOnly},
 	{name: "a reserved address", telegram: "-", world: func(w *world) { w.net.Host(host, "10.1.2.3") },
 		stage: probe.StageDNS, reason: probe.ReasonReservedAddress},
 	{name: "the hosts file's address", telegram: "-", world: func(w *world) { w.net.Host(host, "127.0.1.1") },
