@@ -17,6 +17,7 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -69,6 +70,11 @@ type ListenerOptions struct {
 	// WrapListener and WrapHandler are seams for faults; nil means none.
 	WrapListener func(net.Listener) net.Listener
 	WrapHandler  func(http.Handler) http.Handler
+	// Refused returns the certificate pair on disk that is not in service, to be
+	// warned about; nil where there are no such files. Renewal says in a sentence
+	// how the certificate is renewed; empty: the operator replaces the files.
+	Refused func() webhook.Refusal
+	Renewal string
 	// MaxConns bounds the open connections; 0 derives it from the process's limit.
 	MaxConns int
 }
