@@ -53,6 +53,7 @@ type metrics struct {
 	conflicts      *prometheus.CounterVec
 	pollKicks      *prometheus.CounterVec
 	replies        *prometheus.CounterVec
+	certificateEnd *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -107,6 +108,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		conflicts:      counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
 		pollKicks:      counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
 		replies:        counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
+		certificateEnd: gauge("certificate_not_after_timestamp_seconds", "When the certificate in service ends. There is no value where a proxy ends TLS."),
 	}
 	if reg == nil {
 		return m, nil

@@ -18,6 +18,7 @@ import (
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
 	"dualgram/transport/probe"
+	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -74,6 +75,11 @@ type ListenerOptions struct {
 	// Responder answers the probes of the bots behind this listener; nil: there
 	// are none.
 	Responder *probe.Responder
+	// Refused returns the certificate pair on disk that is not in service, to be
+	// warned about; nil where there are no such files. Renewal says in a sentence
+	// how the certificate is renewed; empty: the operator replaces the files.
+	Refused func() webhook.Refusal
+	Renewal string
 	// MaxConns bounds the open connections; 0 derives it from the process's limit.
 	MaxConns int
 }

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -53,8 +54,10 @@ type testWorld struct {
 	api   *http.Server
 	apiWG sync.WaitGroup
 
-	tune func(*supervisor.BotOptions)
-	log  zerolog.Logger
+	tune   func(*supervisor.BotOptions)
+	listen func(*supervisor.ListenerOptions, *chaos.Registry)
+	skew   atomic.Int64 // nanoseconds that the Bot API's Date header is ahead
+	log    zerolog.Logger
 
 	hosts   []*host
 	cleanup []func()
@@ -81,7 +84,12 @@ func newWorld(t testing.TB, seed uint64) *testWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.api = &http.Server{Handler: w.sim}
+	w.api = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if skew := time.Duration(w.skew.Load()); skew != 0 {
+			rw.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		}
+		w.sim.ServeHTTP(rw, r)
+	})}
 	w.apiWG.Go(func() { _ = w.api.Serve(ln) })
 	return w
 }
@@ -167,24 +175,28 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if w.tune != nil {
 		w.tune(&bo)
 	}
+	lo := supervisor.ListenerOptions{
+		Address: testIP + ":443",
+		TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),
+		Listen: func(_ context.Context, a string) (net.Listener, error) {
+			ln, err := h.proc.Listen(a)
+			if err != nil {
+				return nil, err
+			}
+			return h.faults.ReopenListener(ln, func() (net.Listener, error) { return h.proc.Listen(a) }), nil
+		},
+		WrapHandler: h.faults.Handler,
+		MaxConns:    512,
+		Responder:   responder,
+	}
+	if w.listen != nil {
+		w.listen(&lo, h.faults)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log,
-		Listeners: []supervisor.ListenerOptions{{
-			Address: testIP + ":443",
-			TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),
-			Listen: func(_ context.Context, a string) (net.Listener, error) {
-				ln, err := h.proc.Listen(a)
-				if err != nil {
-					return nil, err
-				}
-				return h.faults.ReopenListener(ln, func() (net.Listener, error) { return h.proc.Listen(a) }), nil
-			},
-			WrapHandler: h.faults.Handler,
-			MaxConns:    512,
-			Responder:   responder,
-		}},
+		Listeners: []supervisor.ListenerOptions{lo},
 	})
 	if err != nil {
 		w.t.Fatal(err)
