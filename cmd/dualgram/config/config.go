@@ -46,6 +46,7 @@ type Config struct {
 	Telegram        Telegram      `key:"telegram"`
 	Store           Store         `key:"store"`
 	Failover        Failover      `key:"failover"`
+	Signals         Signals       `key:"signals"`
 	Chaos           Chaos         `key:"chaos"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
@@ -166,6 +167,10 @@ type Failover struct {
 	HoldDown     time.Duration `key:"hold_down"`
 	InfoInterval time.Duration `key:"info_interval"`
 	TLSLead      time.Duration `key:"tls_lead"`
+	// MaxHoldDown bounds the doubling of HoldDown after relapses; MaxFailovers
+	// automatic failovers within an hour freeze the way back.
+	MaxHoldDown  time.Duration `key:"max_hold_down"`
+	MaxFailovers int           `key:"max_failovers"`
 	DryRun       bool          `key:"dry_run"`
 	Hooks        Hooks         `key:"hooks"`
 }
@@ -215,7 +220,10 @@ func Defaults() *Config {
 			HoldDown:     time.Minute,
 			InfoInterval: 2 * time.Second,
 			TLSLead:      2 * time.Minute,
+			MaxHoldDown:  30 * time.Minute,
+			MaxFailovers: 4,
 		},
+		Signals:         defaultSignals(),
 		Chaos:           Chaos{Leashed: true},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},

@@ -99,8 +99,8 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	o := supervisor.BotOptions{
 		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
 		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Hook(chaos.SeamDelivery)},
-		Policy:     failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
-		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: atLeast(f.TLSLead)},
+		Policy:     h.policy(uint64(api.BotID())),
+		Thresholds: thresholds(h.cfg),
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Hook(chaos.SeamHandover),
 		Observe:    h.opt.Observe,
@@ -124,6 +124,32 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	}
 	o.Handler, err = h.handler(c, secret)
 	return o, err
+}
+
+// policy is the operator's choice of guards.
+func (h *Host) policy(seed uint64) failover.Policy {
+	f := h.cfg.Failover
+	p := failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: atLeast(f.MaxHoldDown), MaxFailovers: f.MaxFailovers, DryRun: f.DryRun, Seed: seed}
+	if h.opt.MaxHoldDown > 0 {
+		p.MaxHoldDown = h.opt.MaxHoldDown
+	}
+	return p
+}
+
+// thresholds are the figures of the detector.
+func thresholds(c *config.Config) supervisor.Thresholds {
+	s := c.Signals
+	return supervisor.Thresholds{
+		InfoInterval: c.Failover.InfoInterval, InfoSuspect: s.Info.Suspect, InfoDeadline: s.Info.Deadline,
+		TLSLead:    atLeast(c.Failover.TLSLead),
+		FailWindow: s.FailRate.Window, FailShare: float64(s.FailRate.Percent) / 100, FailMin: s.FailRate.Min, FailRow: s.FailRate.Row, FailSpan: s.FailRate.Span,
+		Timeout: s.Timeout.After, Stall: s.Stall.After, StallProbe: s.Stall.Doubted,
+		Hole: s.Hole.After, HoleGone: s.Hole.Gone, HoleGoneWindow: s.Hole.GoneWindow,
+		RedeliveryMin: s.Redelivery.Min, RedeliveryWindow: s.Redelivery.Window, RedeliveryAfter: s.Redelivery.After,
+		ErrorConfirm: s.TelegramError.Confirm, ErrorSoft: s.TelegramError.Soft, ErrorWindow: s.TelegramError.Window, ErrorSpan: s.TelegramError.Span,
+		ProbeInterval: s.Probe.Interval, ProbeSuspect: s.Probe.Suspect, ProbeBad: s.Probe.Bad, ProbeOf: s.Probe.Of, ProbeImpostors: s.Impostor.Row,
+		StandbyInterval: s.Standby.Interval, SlowCommit: s.Store.SlowCommit,
+	}
 }
 
 // allowed is the list for both transports. No list means Telegram's default, and
