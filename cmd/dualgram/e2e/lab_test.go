@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"sync"
@@ -44,8 +45,9 @@ type labRow struct {
 	name  string
 	begin func(l *lab)
 	heal  func(l *lab) // nil: nginx is put back to how it should be
-	// met has to be the result of an attempt to deliver under the fault, which
-	// shows that Telegram met it. A row without it has to look for itself.
+	// met has to be the result of an attempt to deliver under the fault, or the last
+	// error, which shows that Telegram met it. A row without it has to look for
+	// itself.
 	met string
 	// eats: a stranger answers 2xx for us, so that Telegram forgets updates that
 	// nobody can bring back. They may not go on being eaten.
@@ -117,6 +119,40 @@ type lab struct {
 	nginx *nginx
 	fire  firewall
 	p     *process
+
+	mu   sync.Mutex
+	last map[string]int // what Telegram reported as the last error of the webhook
+}
+
+// watch follows what Telegram reports until the returned function is called.
+func (l *lab) watch() (stop func()) {
+	done := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			select {
+			case <-done:
+				tick.Stop()
+				return
+			case <-tick.C:
+			}
+			info, err := l.w.sim.Info(l.w.botID)
+			if err != nil || info.LastErrorMessage == "" {
+				continue
+			}
+			l.mu.Lock()
+			l.last["last error: "+info.LastErrorMessage] = 1
+			l.mu.Unlock()
+		}
+	})
+	return sync.OnceFunc(func() { close(done); wg.Wait() })
+}
+
+// reported is what Telegram has reported while it was watched.
+func (l *lab) reported() map[string]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return maps.Clone(l.last)
 }
 
 // unblock lets packets through again; some have to have been dropped, of each
@@ -167,7 +203,7 @@ func labRuns() (runs []labRun) {
 // back. It ends early only where nothing could be measured.
 func runLabRow(t *testing.T, n int, row labRun) labResult {
 	w := newWorldFrom(t, fromTelegram)
-	l := &lab{w: w, fire: firewall{t: t, table: fmt.Sprint("row", n), addr: frontAddr(n)}}
+	l := &lab{w: w, last: map[string]int{}, fire: firewall{t: t, table: fmt.Sprint("row", n), addr: frontAddr(n)}}
 	l.nginx = newNginx(w, n)
 	w.sim.SetHost(l.nginx.host, frontAddr(n))
 	w.conf.PublicURL = "https://" + l.nginx.host + "/webhook/orders"
@@ -181,6 +217,8 @@ func runLabRow(t *testing.T, n int, row labRun) labResult {
 	l.p.until(labTrial, "trial passed", func(b botStatus) bool { return b.Phase == "webhook" && !b.Trial })
 
 	r := labResult{row: row, onset: time.Now()}
+	unwatch := l.watch()
+	defer unwatch()
 	row.begin(l)
 	patience := labPatience
 	if row.lasts > 0 {
@@ -191,6 +229,7 @@ func runLabRow(t *testing.T, n int, row labRun) labResult {
 		r.signal = l.cause()
 		time.Sleep(labLinger)
 	}
+	unwatch()
 	r.healed = time.Now()
 	if row.heal != nil {
 		row.heal(l)
