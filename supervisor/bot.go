@@ -254,9 +254,23 @@ func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
 		Kind: failover.Trip, At: now, Epoch: b.state.Epoch,
 		Cause:        failover.Cause{Name: r.Signal, Evidence: r.Evidence},
 		Excused:      r.Excused,
-		StoreFailing: !b.health().OK,
+		StoreFailing: b.storeBehind(now, r),
 		Blind:        b.blind(),
 	}, r.Since)
+}
+
+// storeCalm is how long the ledger must have been well for a flush to make sense:
+// a disk that is nearly full takes a commit now and then.
+const storeCalm = 10 * time.Second
+
+// storeBehind tells whether what an excused reading sees is the ledger's doing.
+// Where it refuses deliveries again soon after a flush, another round trip would
+// bring nothing, and no fault of the path is to be seen.
+func (b *Bot) storeBehind(now time.Time, r Reading) bool {
+	if !b.health().OK || !b.storeBad.IsZero() && now.Sub(b.storeBad) < storeCalm {
+		return true
+	}
+	return r.Excused && now.Sub(b.state.LastFlush) < failover.FlushInterval && b.excused(now, b.arrived.lastWithheld())
 }
 
 // step applies an event that comes again by itself if its decision could not be

@@ -154,7 +154,7 @@ func (p Policy) trip(s State, e Event) (State, Effects) {
 	case e.Excused && e.StoreFailing:
 		// Polling stands before the same disk: the round trip would bring nothing.
 		return would(WhyStore)
-	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= flushInterval):
+	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= FlushInterval):
 		s.Flush, s.LastFlush = true, e.At
 		return p.toPolling(s, e.At, Cause{CauseFlush, e.Cause.String()}, true)
 	}
