@@ -159,6 +159,9 @@ func (l *loader) publicURL(w *Webhook, key string) {
 	if l.cfg.Cloud() && !slices.Contains(webhookPorts, port) {
 		l.wrong(key, fmt.Sprintf("has the port %s; Telegram connects to %s only", port, strings.Join(webhookPorts, ", ")), "publish the webhook on one of these ports; listen may differ behind a proxy")
 	}
+	if strings.ContainsFunc(u.Hostname(), func(r rune) bool { return r > '~' }) {
+		l.wrong(key, "has letters in its host that the DNS doesn't know", "write the name as your registrar shows it, beginning with xn--")
+	}
 	if u.Fragment != "" {
 		l.wrong(key, "has a fragment (#…), which Telegram would send as part of the path", "remove what follows #")
 	}
