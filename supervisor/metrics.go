@@ -40,6 +40,7 @@ type metrics struct {
 
 	requests    *prometheus.CounterVec
 	requestTime *prometheus.HistogramVec
+	secretUses  *prometheus.CounterVec
 	conns       *prometheus.CounterVec
 
 	pending   *prometheus.GaugeVec
@@ -91,6 +92,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		deliverFor:   histogram("delivery_duration_seconds", "How long the bot took to take or refuse one update.", quick),
 		waited:       histogram("update_wait_seconds", "From receiving an update to the bot having taken it.", append(quick, 300, 3600)),
 		requests:     counter("webhook_requests_total", "Requests to the webhook, by cause of the answer.", "cause"),
+		secretUses:   counter("webhook_secret_accepted_total", "Requests let in, by the secret they had: the current one, the previous one while that is good, or none during a migration.", "which"),
 		requestTime:  histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
 		conns:        counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
 		pending:      gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
@@ -126,6 +128,7 @@ type botMetrics struct {
 	received, duplicates map[transport.Source]prometheus.Counter
 	lastUpdate           map[transport.Source]prometheus.Gauge
 	requests             map[webhook.Cause]prometheus.Counter
+	secretUses           map[webhook.SecretUse]prometheus.Counter
 	requestTime          prometheus.Observer
 	results              map[dispatch.Result]prometheus.Counter
 	deliverFor, waited   prometheus.Observer
@@ -137,6 +140,7 @@ func (m *metrics) bot(name string) *botMetrics {
 		m: m, name: name,
 		received: map[transport.Source]prometheus.Counter{}, duplicates: map[transport.Source]prometheus.Counter{},
 		lastUpdate: map[transport.Source]prometheus.Gauge{},
+		secretUses: map[webhook.SecretUse]prometheus.Counter{},
 		requests:   map[webhook.Cause]prometheus.Counter{}, results: map[dispatch.Result]prometheus.Counter{},
 		requestTime: m.requestTime.WithLabelValues(name), deliverFor: m.deliverFor.WithLabelValues(name),
 		waited: m.waited.WithLabelValues(name), pending: m.pending.WithLabelValues(name), infoAt: m.infoAt.WithLabelValues(name),
@@ -148,6 +152,9 @@ func (m *metrics) bot(name string) *botMetrics {
 	}
 	for _, c := range webhook.Causes() {
 		b.requests[c] = m.requests.WithLabelValues(name, string(c))
+	}
+	for _, u := range webhook.SecretUses() {
+		b.secretUses[u] = m.secretUses.WithLabelValues(name, string(u))
 	}
 	for _, r := range []dispatch.Result{dispatch.Taken, dispatch.Failed, dispatch.Buried} {
 		b.results[r] = m.deliveries.WithLabelValues(name, string(r))
@@ -162,6 +169,7 @@ func (m *metrics) bot(name string) *botMetrics {
 		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
 	}
 	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver)
+	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), CauseSecretRotation)
 	for _, c := range []string{"lost", "expired_suspected"} {
 		m.losses.WithLabelValues(name, c)
 	}
@@ -242,6 +250,9 @@ func (b *botMetrics) lost(lost, expired int) {
 
 func (b *botMetrics) request(o webhook.Outcome) {
 	if c := b.requests[o.Cause]; c != nil {
+		c.Inc()
+	}
+	if c := b.secretUses[o.Secret]; c != nil {
 		c.Inc()
 	}
 	if o.Authenticated {

@@ -23,6 +23,13 @@ type view struct {
 	Rival    time.Time // since when another poller has been seen; zero if none
 	Skew     time.Duration
 	Limited  time.Time // until then a 429 forbids getWebhookInfo
+	// Rotating is since when a change of the secret is under way; Former until
+	// when the one before is good; zero if not. Migrating and Unsigned tell of a
+	// migration: until when (zero if its end is not known yet) and how many.
+	Rotating, Former time.Time
+	Migrating        bool
+	MigratingUntil   time.Time
+	Unsigned         int64
 }
 
 // publish lets readers see where the bot stands.
@@ -37,6 +44,10 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Ticked = now
 	b.view.Skew = b.skew
 	b.view.Limited = b.info.until
+	b.view.Rotating, b.view.Former = b.rotation.since, b.rotation.until
+	if m := b.migration; m != nil {
+		b.view.Migrating, b.view.MigratingUntil, b.view.Unsigned = m.open.Load(), m.until, m.taken.Load()
+	}
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)

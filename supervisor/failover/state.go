@@ -126,6 +126,7 @@ const (
 	CauseDelivered    = "trial_passed"
 	CausePollerLost   = "poller_lost"
 	CauseSetUnsent    = "set_not_sent"
+	CauseClockJump    = "clock_jump"
 )
 
 // failoverMemory bounds how many automatic failovers are remembered; MaxFailovers
