@@ -91,8 +91,11 @@ type Webhook struct {
 	UploadCertificate bool   `key:"upload_certificate"`
 	// SecretToken is set if the secret comes from the environment. Without it
 	// and SecretTokenFile the secret lives in the store.
-	SecretToken     Secret         `key:"secret_token"`
-	SecretTokenFile string         `key:"secret_token_file"`
+	SecretToken     Secret `key:"secret_token"`
+	SecretTokenFile string `key:"secret_token_file"`
+	// SecretMigration is how long requests without the secret are taken, from the
+	// first start with it; 0 refuses them.
+	SecretMigration time.Duration  `key:"secret_migration"`
 	MaxConnections  int            `key:"max_connections"`
 	IPAddress       string         `key:"ip_address"`
 	AllowNetworks   Networks       `key:"allow_networks"`

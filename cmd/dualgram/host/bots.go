@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
@@ -10,7 +9,6 @@ import (
 
 	"dualgram/chaos"
 	"dualgram/cmd/dualgram/config"
-	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
@@ -107,7 +105,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 
 		DeleteOnStop: h.cfg.OnStop == "delete",
 	}
-	secret := ""
+	var secret *webhookSecret
 	if !c.Webhook.Off {
 		if secret, err = h.secret(ctx, i, ledger); err != nil {
 			return o, err
@@ -165,12 +163,14 @@ func allowed(c *config.Bot) []string {
 // means the default, and whoever writes 0s doesn't.
 func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
-func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions, error) {
+func (h *Host) webhook(c *config.Bot, secret *webhookSecret) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
-		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, SecretToken: secret, IPAddress: c.Webhook.IPAddress,
+		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, IPAddress: c.Webhook.IPAddress,
 			MaxConnections: c.Webhook.MaxConnections, AllowedUpdates: allowed(c)},
+		Secret:          secret.get,
+		SecretMigration: c.Webhook.SecretMigration,
 	}
 	if !c.Webhook.AllowNetworks.Any {
 		w.Networks = c.Webhook.AllowNetworks.Prefixes
@@ -183,32 +183,7 @@ func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions
 	return w, err
 }
 
-// keySecret is where the ledger keeps a secret that no file holds.
-const keySecret = "webhook_secret"
-
-// secret returns the webhook's secret token: from its file, which is made if it
-// is missing, or from the ledger.
-func (h *Host) secret(ctx context.Context, i int, ledger *store.Ledger) (string, error) {
-	if h.cfg.Bots[i].Webhook.SecretTokenFile != "" {
-		s, err := config.ReadSecret(h.cfg, i)
-		if err != nil {
-			return "", config.Errors{asProblem(err)}
-		}
-		h.warn(s.Warnings)
-		return s.Value.Reveal(), nil
-	}
-	raw, err := ledger.Load(keySecret)
-	if err != nil || raw != nil {
-		return string(raw), err
-	}
-	fresh := rand.Text() + rand.Text()[:6] // 32 characters of A-Z and 2-7
-	if err := ledger.Save(ctx, map[string][]byte{keySecret: []byte(fresh)}); err != nil {
-		return "", err
-	}
-	return fresh, nil
-}
-
-func (h *Host) handler(c *config.Bot, secret string) (delivery.Handler, error) {
+func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, error) {
 	if n := c.Deliver.NDJSON; n != nil {
 		o := delivery.NDJSONOptions{Path: n.Path}
 		if h.opt.Stdout != nil {
@@ -228,7 +203,7 @@ func (h *Host) handler(c *config.Bot, secret string) (delivery.Handler, error) {
 	}
 	f := c.Deliver.Forward
 	out, err := delivery.NewForward(delivery.ForwardOptions{
-		URL: f.URL, Timeout: f.Timeout, Secret: func() string { return secret }, OnReply: h.reply(c.Name),
+		URL: f.URL, Timeout: f.Timeout, Secret: secret.get, OnReply: h.reply(c.Name),
 	})
 	if err != nil {
 		return nil, err
