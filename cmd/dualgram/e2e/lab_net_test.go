@@ -171,15 +171,15 @@ func (f firewall) replace(rules ...string) {
 
 var packets = regexp.MustCompile(`counter packets (\d+)`)
 
-// open removes the rules, and returns how many packets each has dropped.
-func (f firewall) open() (dropped []int) {
+// open removes the rules, and returns how many packets they have dropped.
+func (f firewall) open() (dropped int) {
 	f.t.Helper()
 	out, err := exec.Command("nft", "list", "table", "inet", f.table).CombinedOutput()
 	if err != nil {
 		f.t.Fatalf("nft: %v: %s", err, out)
 	}
 	for _, m := range packets.FindAllSubmatch(out, -1) {
-		dropped = append(dropped, must(strconv.Atoi(string(m[1]))))
+		dropped += must(strconv.Atoi(string(m[1])))
 	}
 	if out, err := exec.Command("nft", "delete", "table", "inet", f.table).CombinedOutput(); err != nil {
 		f.t.Fatalf("nft: %v: %s", err, out)
