@@ -48,6 +48,7 @@ type metrics struct {
 	conflicts *prometheus.CounterVec
 	pollKicks *prometheus.CounterVec
 	replies   *prometheus.CounterVec
+	warnings  *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -98,6 +99,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		standbyOK:    gauge("standby_ready", "1 if polling could take over."),
 		conflicts:    counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
 		pollKicks:    counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
+		warnings:     gauge("warning_active", "1 while the warning is shown. The bot label is empty for what concerns the whole process.", "code", "severity"),
 		replies:      counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
 	}
 	if reg == nil {

@@ -23,6 +23,7 @@ type view struct {
 	Rival    time.Time // since when another poller has been seen; zero if none
 	Skew     time.Duration
 	Limited  time.Time // until then a 429 forbids getWebhookInfo
+	Orders   orders
 }
 
 // publish lets readers see where the bot stands.
@@ -37,6 +38,7 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Ticked = now
 	b.view.Skew = b.skew
 	b.view.Limited = b.info.until
+	b.view.Orders = b.orders
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)
