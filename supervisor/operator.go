@@ -152,7 +152,7 @@ func (b *Bot) operate(ctx context.Context, o console.Order, e failover.Event) (c
 	ready, notReady := b.ready()
 	c := console.Change{
 		Bot: b.opt.Name, Command: o.Command, At: e.At, By: o.By, Reason: o.Reason, For: o.For.Seconds(), TakeOver: o.TakeOver, DryRun: o.DryRun,
-		Before: stand(now), After: stand(n), Changed: n != now, Wants: wants(p, n, e),
+		Before: stand(now), After: stand(n), Changed: n != now, Wants: wants(now, n, e),
 		Next: outlook{Policy: p, Name: b.opt.Name, Job: f.Job, Ready: ready, NotReady: notReady}.of(n, e.At), Warnings: []console.Warning{},
 	}
 	c.Warnings = b.against(c.Wants, n, ready, notReady, e.At)
@@ -204,14 +204,12 @@ func orNone(url string) string {
 }
 
 // wants is the mode that the word asks for; empty if it asks for none.
-func wants(p failover.Policy, n failover.State, e failover.Event) string {
+func wants(old, n failover.State, e failover.Event) string {
 	switch {
 	case e.Command == failover.SwitchWebhook, e.Command == failover.SwitchPolling:
 		return n.Pin.String()
-	case e.Command == failover.SwitchAuto && e.TakeOver && p.PollingOnly:
-		return failover.ModePolling.String()
-	case e.Command == failover.SwitchAuto && e.TakeOver:
-		return failover.ModeWebhook.String()
+	case old.Phase == failover.Held && n.Phase != failover.Held:
+		return n.Mode().String() // taken over
 	}
 	return ""
 }

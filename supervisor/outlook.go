@@ -90,7 +90,7 @@ func (o outlook) polling(s failover.State, now time.Time) string {
 // until says when a pin or a hold ends.
 func (o outlook) until(t time.Time) string {
 	if t.IsZero() {
-		return "until it is lifted: dualgram switch auto --bot " + o.Name
+		return "until dualgram switch auto --bot " + o.Name
 	}
 	return "until " + t.Format(time.RFC3339)
 }

@@ -139,7 +139,7 @@ func inForce(w *console.Said, until time.Time) string {
 		}
 	}
 	if until.IsZero() {
-		return s + ", until it is lifted"
+		return s + ", without an end"
 	}
 	return s + ", until " + until.Format(time.RFC3339)
 }

@@ -24,6 +24,7 @@ import (
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
 
@@ -53,6 +54,7 @@ type testWorld struct {
 
 	tune func(*supervisor.BotOptions)
 	log  zerolog.Logger
+	reg  prometheus.Registerer
 
 	hosts   []*host
 	cleanup []func()
@@ -162,7 +164,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
-		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log,
+		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log, Registry: w.reg,
 		Listeners: []supervisor.ListenerOptions{{
 			Address: testIP + ":443",
 			TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),

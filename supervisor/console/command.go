@@ -42,7 +42,7 @@ type SwitchRequest struct {
 	// For is how long the pin lasts; 0 means until it is lifted.
 	For float64 `json:"for_s,omitempty"`
 	// Reason is kept in the journal. It is required for webhook and polling, and
-	// for a take-over.
+	// for a take-over, unless it is a dry run.
 	Reason string `json:"reason,omitempty"`
 	// TakeOver allows to replace somebody else's webhook. Foreign, if given, is
 	// the one that was agreed to, as the status shows it, empty for none: another
@@ -184,7 +184,7 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request, schema, want st
 	case math.IsNaN(seconds) || seconds < 0 || seconds > MaxFor.Seconds():
 		badRequest(w, "for_s is not a number of seconds up to a year", "leave it out for a pin or a hold until it is lifted")
 		return
-	case o.Reason == "" && (needsReason(o.Command) || o.TakeOver):
+	case o.Reason == "" && !o.DryRun && (needsReason(o.Command) || o.TakeOver):
 		badRequest(w, "a reason is needed", "say in a few words why: it is what the next one on call finds in status and events")
 		return
 	case len(o.Reason) > MaxReason || !utf8.ValidString(o.Reason) || strings.ContainsFunc(o.Reason, unicode.IsControl):
