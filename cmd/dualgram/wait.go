@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"dualgram/cmd/dualgram/config"
@@ -38,11 +39,11 @@ func judgeProgress(b console.Bot, c console.Change) progress {
 		return progress{failure: fmt.Sprintf("%s is not in %s: Telegram refuses the token: %s", b.Name, c.Wants, b.Evidence),
 			fix: "put a valid token from @BotFather into the token file and restart"}
 	case b.Pin != c.After.Pin:
-		now := "no mode is pinned any more"
+		now := "the pin is over, or another command has lifted it"
 		if b.Pin != "" {
-			now = b.Pin + " is pinned now"
+			now = "another command has pinned " + b.Pin
 		}
-		return progress{failure: fmt.Sprintf("%s is not in %s, and %s: its time is over, or another command came in between", b.Name, c.Wants, now),
+		return progress{failure: fmt.Sprintf("%s is not in %s: %s", b.Name, c.Wants, now),
 			fix: "see who: dualgram events --kind operator --bot " + b.Name}
 	}
 	words := phaseWords(b)
@@ -53,8 +54,9 @@ func judgeProgress(b console.Bot, c console.Change) progress {
 	return progress{words: words}
 }
 
-// obstacles says what keeps a bot from where it is meant to go.
-func obstacles(b console.Bot) string {
+// obstacles says what keeps a bot from where it is meant to go, besides what the
+// words say already.
+func obstacles(b console.Bot, words string) string {
 	var why []string
 	for _, w := range b.Warnings {
 		if slices.Contains([]string{"store_failing", "store_slow", "blind", "bot_api_unreachable", "foreign_poller"}, w.Code) {
@@ -63,7 +65,7 @@ func obstacles(b console.Bot) string {
 	}
 	if h := b.LastHandover; h != nil && !h.OK {
 		for _, s := range slices.Backward(h.Steps) {
-			if s.Error != "" {
+			if s.Error != "" && !strings.Contains(words, s.Error) {
 				why = append(why, s.Name+": "+s.Error)
 				break
 			}
@@ -100,7 +102,7 @@ func (a *app) awaitMode(ctx context.Context, c *control, ch console.Change, most
 			return &failure{code: exitNotOK, message: p.failure, fix: p.fix}
 		case waited >= most:
 			return &failure{code: exitNotOK,
-				message: joinWords(": ", fmt.Sprintf("after %s %s is not in %s but %s", config.FormatDuration(most), ch.Bot, ch.Wants, p.words), obstacles(b)),
+				message: joinWords(": ", fmt.Sprintf("after %s %s is not in %s but %s", config.FormatDuration(most), ch.Bot, ch.Wants, p.words), obstacles(b, p.words)),
 				fix:     fmt.Sprintf("dualgram goes on trying: dualgram status; to give it up: dualgram switch auto --bot %s", ch.Bot)}
 		}
 		line.show(fmt.Sprintf("%s: %s, %s", ch.Bot, p.words, short(waited)))
