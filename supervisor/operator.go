@@ -150,12 +150,14 @@ func (b *Bot) operate(ctx context.Context, o console.Order, e failover.Event) (c
 	now := p.Expire(b.state, e.At)
 	n, f := p.Step(b.state, e)
 	ready, notReady := b.ready()
+	after := view{State: n, Readings: b.readings, Blind: b.blind()}
+	broken, _ := withheld(p, after)
 	c := console.Change{
 		Bot: b.opt.Name, Command: o.Command, At: e.At, By: o.By, Reason: o.Reason, For: o.For.Seconds(), TakeOver: o.TakeOver, DryRun: o.DryRun,
 		Before: stand(now), After: stand(n), Changed: n != now, Wants: wants(now, n, e),
-		Next: outlook{Policy: p, Name: b.opt.Name, Job: f.Job, Ready: ready, NotReady: notReady}.of(n, e.At), Warnings: []console.Warning{},
+		Next: outlook{Policy: p, Name: b.opt.Name, Job: f.Job, Ready: ready, NotReady: notReady, Broken: broken.Signal}.of(n, e.At),
 	}
-	c.Warnings = b.against(c.Wants, n, ready, notReady, e.At)
+	c.Warnings = b.against(c.Wants, after, ready, notReady, e.At)
 	if o.DryRun || e.Command == failover.Ack && !b.state.Frozen {
 		// To acknowledge twice must not start the count of failovers anew.
 		if e.Command == failover.Ack && !b.state.Frozen {
@@ -214,16 +216,22 @@ func wants(old, n failover.State, e failover.Event) string {
 	return ""
 }
 
-// against lists what speaks against the mode that is asked for.
-func (b *Bot) against(mode string, n failover.State, ready bool, notReady string, now time.Time) []console.Warning {
+// against lists what speaks against the mode that is asked for, empty for none, and
+// against staying as the command leaves it.
+func (b *Bot) against(mode string, after view, ready bool, notReady string, now time.Time) []console.Warning {
 	out := []console.Warning{}
-	if mode == failover.ModeWebhook.String() && n.Phase != failover.Webhook && !ready {
+	if mode == failover.ModeWebhook.String() && after.State.Phase != failover.Webhook && !ready {
 		out = append(out, console.Warning{Code: "webhook_not_ready", Severity: console.SeverityWarning, Title: "The webhook is not ready",
 			Text: notReady + ". It is registered all the same, since an operator says so; Telegram keeps what it can't deliver."})
 	}
 	var cs []warning.Condition
-	if mode != "" && b.blind() {
+	if mode != "" && after.Blind {
 		cs = append(cs, warning.Condition{Bot: b.opt.Name, Code: warning.Blind})
+	}
+	if overruled := after.State.Paused || after.State.Pin == failover.ModeWebhook; overruled {
+		if r, why := withheld(b.opt.Policy, after); why != "" {
+			cs = append(cs, warning.Condition{Bot: b.opt.Name, Code: warning.FailoverWithheld, Evidence: fmt.Sprintf("%s: %s, and %s", r.Signal, r.Evidence, why)})
+		}
 	}
 	if h := b.health(); !h.OK {
 		cs = append(cs, warning.Condition{Code: warning.StoreFailing, Since: h.Since, Evidence: fmt.Sprintf("The last commit failed: %v", h.Err)})

@@ -110,7 +110,12 @@ func TestPinnedWebhookIsNotFailedOver(t *testing.T) {
 		if m := w.moves(from); len(m) > 0 {
 			t.Errorf("pinned before the restart, and moved: %v", m)
 		}
-		h.order(t, console.SwitchAuto)
+		if c := h.order(t, console.HoldMode, dry); !hasWarning(c.Warnings, "failover_withheld") {
+			t.Errorf("holding a broken webhook: %+v", c)
+		}
+		if c := h.order(t, console.SwitchAuto); !strings.Contains(c.Next, "broken (tls), so polling takes over now") || len(c.Warnings) != 0 {
+			t.Errorf("%+v", c)
+		}
 		must0(t, h.await("polling", false, 10*time.Second))
 		h.faults.Clear()
 		must0(t, h.await("webhook", false, 3*time.Minute))

@@ -14,6 +14,7 @@ type outlook struct {
 	Job      failover.Job // that begins now
 	Ready    bool         // a failback would find everything in order
 	NotReady string       // else why not
+	Broken   string       // the signal that calls for a failover now, if one does
 }
 
 // of says in a sentence or two what happens now to a bot in the state.
@@ -53,6 +54,8 @@ func (o outlook) webhook(s failover.State) string {
 		return "Polling follows, and stays " + o.until(s.PinUntil) + "."
 	case o.Policy.DryRun:
 		return "A failover is only reported: failover.dry_run is on."
+	case o.Broken != "":
+		return "The webhook is broken (" + o.Broken + "), so polling takes over now."
 	}
 	return "If the webhook breaks, polling takes over."
 }

@@ -219,9 +219,9 @@ func changeWords(c console.Change) string {
 		case !c.Changed:
 			return "Dry run: nothing would change."
 		case c.Before.Mode != c.After.Mode:
-			return fmt.Sprintf("Dry run: it would go from %s to %s.", c.Before.Mode, c.After.Mode)
+			return fmt.Sprintf("Dry run: it would go from %s to %s.", modeName(c.Before.Mode), modeName(c.After.Mode))
 		}
-		return "Dry run: it would stay in " + c.After.Mode + "."
+		return "Dry run: the mode would stay: " + modeName(c.After.Mode) + "."
 	}
 	switch {
 	case c.Command == console.AckFreeze && !c.Changed:
@@ -238,4 +238,12 @@ func changeWords(c console.Change) string {
 		return "In " + c.Wants + " already, and pinned."
 	}
 	return "Pinned to " + c.Wants + "."
+}
+
+// modeName is a mode in words.
+func modeName(mode string) string {
+	if mode == "none" {
+		return "taking nothing"
+	}
+	return mode
 }

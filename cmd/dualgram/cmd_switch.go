@@ -119,7 +119,7 @@ func (a *app) switchBody(f *switchFlags, b console.Bot) (any, error) {
 		p.printf("%s: no webhook of somebody else's is set: there is nothing to take over\n", oneLine(b.Name))
 		return q, nil
 	}
-	p.printf("%s: Telegram delivers to %s, with %s. A take-over replaces that webhook;\nno update is dropped, and what is pending comes here.\n",
+	p.printf("%s: Telegram delivers to %s, with %s.\nA take-over replaces that webhook. Nothing that is pending is dropped: it comes here.\n",
 		oneLine(b.Name), oneLine(b.ForeignWebhook), pendingWords(b))
 	switch {
 	case f.yes, f.dryRun:

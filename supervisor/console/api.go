@@ -8,6 +8,12 @@
 // secret and no message text, because the types of this package have no place
 // for them; whoever fills them in redacts foreign URLs.
 //
+// Commands go to POST /v1/bots/{name}/switch, /hold and /ack, as one JSON object with
+// known keys only; the answer says where the bot stood, where it stands and what
+// happens next. Who gave one is what the kernel says of the connection. GET /v1/events
+// reads the journals of all bots by one cursor, which neither repeats nor loses an
+// entry and outlives a restart.
+//
 // # Stability
 //
 // Every answer names its schema, such as dualgram/status/v1. Within v1 fields
