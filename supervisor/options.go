@@ -40,6 +40,7 @@ type Ledger interface {
 	Load(key string) ([]byte, error)
 	Save(ctx context.Context, values map[string][]byte, entries ...store.Entry) error
 	Journal(after uint64, limit int) ([]store.Entry, error)
+	JournalTail(limit int) ([]store.Entry, error)
 	PollOffset() (next int64, ok bool)
 	Tick(ctx context.Context, serverDate time.Time) error
 	Holes() []store.Hole
