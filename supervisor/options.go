@@ -17,6 +17,8 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/probe"
+	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -38,8 +40,10 @@ type Ledger interface {
 	Load(key string) ([]byte, error)
 	Save(ctx context.Context, values map[string][]byte, entries ...store.Entry) error
 	Journal(after uint64, limit int) ([]store.Entry, error)
+	JournalTail(limit int) ([]store.Entry, error)
 	PollOffset() (next int64, ok bool)
 	Tick(ctx context.Context, serverDate time.Time) error
+	Holes() []store.Hole
 	SettleHoles(ctx context.Context, before time.Time) (store.Settled, error)
 	Stats() store.Stats
 }
@@ -69,6 +73,14 @@ type ListenerOptions struct {
 	// WrapListener and WrapHandler are seams for faults; nil means none.
 	WrapListener func(net.Listener) net.Listener
 	WrapHandler  func(http.Handler) http.Handler
+	// Responder answers the probes of the bots behind this listener; nil: there
+	// are none.
+	Responder *probe.Responder
+	// Refused returns the certificate pair on disk that is not in service, to be
+	// warned about; nil where there are no such files. Renewal says in a sentence
+	// how the certificate is renewed; empty: the operator replaces the files.
+	Refused func() webhook.Refusal
+	Renewal string
 	// MaxConns bounds the open connections; 0 derives it from the process's limit.
 	MaxConns int
 }
@@ -98,6 +110,9 @@ type WebhookOptions struct {
 	// others by X-Forwarded-For.
 	Networks       []netip.Prefix
 	TrustedProxies []netip.Prefix
+	// Prober makes what looks at the webhook from outside, given Telegram's clock;
+	// its Responder must be the listener's. Nil: nobody does.
+	Prober func(now func() time.Time) (Prober, error)
 }
 
 // params is what setWebhook is to be called with now.
@@ -192,7 +207,7 @@ const firstPoll = 500 * time.Millisecond
 // repetition, the first poll.
 func (o *BotOptions) Worst() time.Duration {
 	t := o.Thresholds.WithDefaults()
-	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout) + 2*deleteDeadline + firstPoll
+	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout, t.Hole) + 2*deleteDeadline + firstPoll
 	if o.Veto != nil {
 		sum += o.VetoDeadline
 	}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"dualgram/store"
-	"dualgram/supervisor/failover"
 	"dualgram/transport/webhook"
 
 	"github.com/rs/zerolog"
@@ -61,6 +60,7 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 			return nil, errors.Join(err, s.close())
 		}
 	}
+	s.zeroWarnings()
 	return s, nil
 }
 
@@ -82,7 +82,7 @@ func (s *Supervisor) add(o BotOptions) error {
 		if l = s.listeners[o.Webhook.Listener]; l == nil {
 			return fmt.Errorf("supervisor: bot %s: there is no listener %s", o.Name, o.Webhook.Listener)
 		}
-		chain = chainWatch(l.opt, o)
+		chain = chainWatch(l.opt, o, s.metrics)
 	}
 	b, err := newBot(o, l, chain, s.opt.Health, s.log, s.metrics)
 	if err != nil {
@@ -107,29 +107,6 @@ func (s *Supervisor) add(o BotOptions) error {
 	return nil
 }
 
-// chainEvery is how often the certificate in service is looked at.
-const chainEvery = time.Second
-
-// chainWatch returns a function that judges the certificate in service at the
-// given time, at most once a second. It is nil where somebody else terminates
-// TLS.
-func chainWatch(l ListenerOptions, o BotOptions) func(time.Time) Reading {
-	if l.TLS == nil {
-		return nil
-	}
-	u, _ := url.Parse(o.Webhook.Params.URL) // validated
-	host := u.Hostname()
-	var last Reading
-	var looked time.Time
-	return func(now time.Time) Reading {
-		if looked.IsZero() || now.Sub(looked) >= chainEvery || now.Before(looked) {
-			leaf, err := served(l.TLS, host)
-			last, looked = chainReading(leaf, err, host, now, o.Thresholds.TLSLead), now
-		}
-		return last
-	}
-}
-
 // Run supervises until the context ends, and then stops in order: the webhooks
 // stay registered, intake goes on while the lanes drain, the listeners close
 // last. It returns the first error of a bot that could not go on.
@@ -147,6 +124,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	loopCtx, stopLoops := context.WithCancel(ctx)
 	defer stopLoops()
+	loops.Go(func() { s.watchWarnings(loopCtx) })
 	for _, b := range s.bots {
 		lanes.Go(func() {
 			if err := b.lanes.Run(laneCtx); err != nil {
@@ -196,17 +174,6 @@ func (s *Supervisor) Addr(address string) net.Addr {
 		return nil
 	}
 	return l.addr()
-}
-
-// Command carries out an operator's word on one bot. It returns an error if there
-// is no such bot, or if the word could not be made durable.
-func (s *Supervisor) Command(ctx context.Context, bot string, e failover.Event) error {
-	for _, b := range s.bots {
-		if b.opt.Name == bot {
-			return b.command(ctx, e)
-		}
-	}
-	return fmt.Errorf("supervisor: there is no bot %q", bot)
 }
 
 // CountReply counts a Bot API call in a bot's answer to a delivery, which is not

@@ -12,8 +12,6 @@ const (
 	relapseWindow = 10 * time.Minute
 	// failoverWindow is the time over which MaxFailovers counts.
 	failoverWindow = time.Hour
-	// flushInterval: a second stall within it is no longer our own back-off.
-	flushInterval = 2 * time.Minute
 	// flushPatience: if the failback of a flush can't start within it, the flush
 	// becomes a plain stay in polling.
 	flushPatience = 30 * time.Second
@@ -32,6 +30,10 @@ const (
 	// jitterShare spreads the hold-downs of many hosts that failed together.
 	jitterShare = 0.10
 )
+
+// FlushInterval is the least time between two flushes: a second stall within it is
+// no longer our own back-off.
+const FlushInterval = 2 * time.Minute
 
 // Policy is the operator's choice of guards. The zero value of a field means
 // its default.

@@ -5,7 +5,7 @@ import "time"
 // Step returns the state after the event and what has to be done about it. The
 // policy must have its defaults set.
 func (p Policy) Step(s State, e Event) (State, Effects) {
-	n, f := p.step(p.expire(s, e.At), e)
+	n, f := p.step(p.Expire(s, e.At), e)
 	f.Persist = n.durable() != s.durable()
 	f.Moved = n.Phase != s.Phase || n.Epoch != s.Epoch
 	return n, f
@@ -55,8 +55,8 @@ func (p Policy) step(s State, e Event) (State, Effects) {
 	return s, Effects{}
 }
 
-// expire lifts what has run out by now.
-func (p Policy) expire(s State, now time.Time) State {
+// Expire lifts what has run out by now, as each step does first.
+func (p Policy) Expire(s State, now time.Time) State {
 	if s.Pin != ModeNone && !s.PinUntil.IsZero() && !now.Before(s.PinUntil) {
 		s = s.unpinned()
 	}
@@ -158,7 +158,7 @@ func (p Policy) trip(s State, e Event) (State, Effects) {
 	case e.Excused && e.StoreFailing:
 		// Polling stands before the same disk: the round trip would bring nothing.
 		return would(WhyStore)
-	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= flushInterval):
+	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= FlushInterval):
 		s.Flush, s.LastFlush = true, e.At
 		return p.toPolling(s, e.At, Cause{CauseFlush, e.Cause.String()}, true)
 	}
@@ -337,18 +337,26 @@ func (p Policy) operator(s State, e Event) (State, Effects) {
 		}
 	case SwitchAuto:
 		s = s.unpinned().unpaused()
+		if e.TakeOver {
+			return p.takeOver(s, e)
+		}
 	case Hold:
 		s.Paused, s.PausedUntil, s.PausedFor = true, until, max(e.For, 0)
 	case Ack:
 		s.Frozen, s.Failovers = false, [failoverMemory]time.Time{}
 	case TakeOver:
-		if s.Phase != Held {
-			return s, Effects{}
-		}
-		if p.stays(s) {
-			return p.toPolling(s, e.At, e.Cause, true)
-		}
-		return p.toWebhook(s, e.At, e.Cause)
+		return p.takeOver(s, e)
 	}
 	return s, Effects{}
+}
+
+// takeOver replaces what holds the bot by the mode that it is meant to be in.
+func (p Policy) takeOver(s State, e Event) (State, Effects) {
+	switch {
+	case s.Phase != Held:
+		return s, Effects{}
+	case p.stays(s):
+		return p.toPolling(s, e.At, e.Cause, true)
+	}
+	return p.toWebhook(s, e.At, e.Cause)
 }

@@ -46,6 +46,7 @@ type Config struct {
 	Telegram        Telegram      `key:"telegram"`
 	Store           Store         `key:"store"`
 	Failover        Failover      `key:"failover"`
+	Signals         Signals       `key:"signals"`
 	Chaos           Chaos         `key:"chaos"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
@@ -102,12 +103,16 @@ type Webhook struct {
 	Probe           Probe          `key:"probe"`
 }
 
-// TLS is the certificate pair of a listener.
+// TLS is the certificate pair of a listener. It comes from files that somebody
+// else renews, or dualgram makes it itself.
 type TLS struct {
 	// Off means plain HTTP behind a proxy that ends TLS (tls: off).
 	Off      bool   `key:"-"`
 	CertFile string `key:"cert_file"`
 	KeyFile  string `key:"key_file"`
+	// SelfSigned has a pair made, renewed, and uploaded to Telegram. It is kept in
+	// CertFile and KeyFile, or without them beside the store.
+	SelfSigned bool `key:"self_signed"`
 }
 
 // Probe is the check of the webhook from outside.
@@ -165,6 +170,10 @@ type Failover struct {
 	HoldDown     time.Duration `key:"hold_down"`
 	InfoInterval time.Duration `key:"info_interval"`
 	TLSLead      time.Duration `key:"tls_lead"`
+	// MaxHoldDown bounds the doubling of HoldDown after relapses; MaxFailovers
+	// automatic failovers within an hour freeze the way back.
+	MaxHoldDown  time.Duration `key:"max_hold_down"`
+	MaxFailovers int           `key:"max_failovers"`
 	DryRun       bool          `key:"dry_run"`
 	Hooks        Hooks         `key:"hooks"`
 }
@@ -214,7 +223,10 @@ func Defaults() *Config {
 			HoldDown:     time.Minute,
 			InfoInterval: 2 * time.Second,
 			TLSLead:      2 * time.Minute,
+			MaxHoldDown:  30 * time.Minute,
+			MaxFailovers: 4,
 		},
+		Signals:         defaultSignals(),
 		Chaos:           Chaos{Leashed: true},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},
@@ -261,6 +273,9 @@ func (c *Config) PollingOnly() bool {
 	}
 	return true
 }
+
+// Uploads says whether Telegram is given the certificate, to trust it alone.
+func (w *Webhook) Uploads() bool { return !w.TLS.Off && (w.UploadCertificate || w.TLS.SelfSigned) }
 
 // Path returns the path under which the listener serves the bot: that of its
 // public URL, "/" if there is none.

@@ -2,10 +2,8 @@ package host
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"time"
 
@@ -16,12 +14,10 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
-	"dualgram/transport/webhook"
 )
 
 // listeners makes one listener for each address that bots share.
-func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*webhook.Certificate, err error) {
-	certs = map[string]*webhook.Certificate{}
+func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 	seen := map[string]bool{}
 	for i := range h.cfg.Bots {
 		w := &h.cfg.Bots[i].Webhook
@@ -33,19 +29,19 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*w
 			Address:     w.Listen,
 			Listen:      h.listen,
 			WrapHandler: h.faults.Handler,
+			Responder:   &h.probes,
 		}
 		if !w.TLS.Off {
-			cert, err := webhook.LoadCertificate(w.TLS.CertFile, w.TLS.KeyFile)
+			cert, err := h.openCertificate(w)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			certs[w.Listen] = cert
-			l.TLS = h.faults.TLSConfig(&tls.Config{GetCertificate: cert.GetCertificate, MinVersion: tls.VersionTLS12})
-			h.reloadCertificate(cert, hostOf(w.PublicURL), w.TLS.CertFile)
+			l.TLS = h.faults.TLSConfig(cert.TLSConfig())
+			l.Refused, l.Renewal = cert.Refused, cert.renewal()
 		}
 		ls = append(ls, l)
 	}
-	return ls, certs, nil
+	return ls, nil
 }
 
 // listen opens the socket with the faults' seam in it. A refused port really is
@@ -62,32 +58,12 @@ func (h *Host) listen(ctx context.Context, address string) (net.Listener, error)
 	}), nil
 }
 
-func (h *Host) reloadCertificate(cert *webhook.Certificate, host, file string) {
-	h.reload = append(h.reload, func() {
-		changed, err := cert.Reload(time.Now(), host)
-		switch {
-		case err != nil:
-			h.log.Error().Err(err).Str("file", file).Msg("the certificate was not reloaded; the one in service stays")
-		case changed:
-			h.log.Info().Str("file", file).Time("not_after", cert.Leaf().NotAfter).Msg("a new certificate is in service")
-		}
-	})
-}
-
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
 // bots makes the supervisor's options for every bot of the configuration.
-func (h *Host) bots(ctx context.Context, certs map[string]*webhook.Certificate) ([]supervisor.BotOptions, error) {
+func (h *Host) bots(ctx context.Context) ([]supervisor.BotOptions, error) {
 	var all []supervisor.BotOptions
 	ids := map[int64]string{}
 	for i := range h.cfg.Bots {
-		o, err := h.bot(ctx, i, certs)
+		o, err := h.bot(ctx, i)
 		if err != nil {
 			return nil, fmt.Errorf("bot %s: %w", h.cfg.Bots[i].Name, err)
 		}
@@ -100,7 +76,7 @@ func (h *Host) bots(ctx context.Context, certs map[string]*webhook.Certificate) 
 	return all, nil
 }
 
-func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certificate) (supervisor.BotOptions, error) {
+func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	c := &h.cfg.Bots[i]
 	token, warnings, err := config.ReadToken(h.cfg, i)
 	if err != nil {
@@ -121,8 +97,8 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	o := supervisor.BotOptions{
 		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
 		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Hook(chaos.SeamDelivery)},
-		Policy:     failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
-		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: atLeast(f.TLSLead)},
+		Policy:     h.policy(uint64(api.BotID())),
+		Thresholds: thresholds(h.cfg),
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Hook(chaos.SeamHandover),
 		Observe:    h.opt.Observe,
@@ -134,7 +110,7 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 		if secret, err = h.secret(ctx, i, ledger); err != nil {
 			return o, err
 		}
-		if o.Webhook, err = h.webhook(c, secret, certs); err != nil {
+		if o.Webhook, err = h.webhook(c, secret); err != nil {
 			return o, err
 		}
 	}
@@ -146,6 +122,32 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	}
 	o.Handler, err = h.handler(c, secret)
 	return o, err
+}
+
+// policy is the operator's choice of guards.
+func (h *Host) policy(seed uint64) failover.Policy {
+	f := h.cfg.Failover
+	p := failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: atLeast(f.MaxHoldDown), MaxFailovers: f.MaxFailovers, DryRun: f.DryRun, Seed: seed}
+	if h.opt.MaxHoldDown > 0 {
+		p.MaxHoldDown = h.opt.MaxHoldDown
+	}
+	return p
+}
+
+// thresholds are the figures of the detector.
+func thresholds(c *config.Config) supervisor.Thresholds {
+	s := c.Signals
+	return supervisor.Thresholds{
+		InfoInterval: c.Failover.InfoInterval, InfoSuspect: s.Info.Suspect, InfoDeadline: s.Info.Deadline,
+		TLSLead:    atLeast(c.Failover.TLSLead),
+		FailWindow: s.FailRate.Window, FailShare: float64(s.FailRate.Percent) / 100, FailMin: s.FailRate.Min, FailRow: s.FailRate.Row, FailSpan: s.FailRate.Span,
+		Timeout: s.Timeout.After, Stall: s.Stall.After, StallProbe: s.Stall.Doubted,
+		Hole: s.Hole.After, HoleGone: s.Hole.Gone, HoleGoneWindow: s.Hole.GoneWindow,
+		RedeliveryMin: s.Redelivery.Min, RedeliveryWindow: s.Redelivery.Window, RedeliveryAfter: s.Redelivery.After,
+		ErrorConfirm: s.TelegramError.Confirm, ErrorSoft: s.TelegramError.Soft, ErrorWindow: s.TelegramError.Window, ErrorSpan: s.TelegramError.Span,
+		ProbeInterval: s.Probe.Interval, ProbeSuspect: s.Probe.Suspect, ProbeBad: s.Probe.Bad, ProbeOf: s.Probe.Of, ProbeImpostors: s.Impostor.Row,
+		StandbyInterval: s.Standby.Interval, SlowCommit: s.Store.SlowCommit,
+	}
 }
 
 // allowed is the list for both transports. No list means Telegram's default, and
@@ -161,7 +163,7 @@ func allowed(c *config.Bot) []string {
 // means the default, and whoever writes 0s doesn't.
 func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
-func (h *Host) webhook(c *config.Bot, secret *webhookSecret, certs map[string]*webhook.Certificate) (*supervisor.WebhookOptions, error) {
+func (h *Host) webhook(c *config.Bot, secret *webhookSecret) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
@@ -173,14 +175,12 @@ func (h *Host) webhook(c *config.Bot, secret *webhookSecret, certs map[string]*w
 	if !c.Webhook.AllowNetworks.Any {
 		w.Networks = c.Webhook.AllowNetworks.Prefixes
 	}
-	if c.Webhook.UploadCertificate {
-		cert := certs[c.Webhook.Listen]
-		if cert == nil {
-			return nil, fmt.Errorf("webhook.upload_certificate needs webhook.tls with a cert_file")
-		}
-		w.Certificate = cert.PEM
+	if c.Webhook.Uploads() {
+		w.Certificate = h.certs[c.Webhook.Listen].PEM
 	}
-	return w, nil
+	var err error
+	w.Prober, err = h.prober(c, w.Certificate)
+	return w, err
 }
 
 func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, error) {

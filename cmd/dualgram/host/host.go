@@ -23,6 +23,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -60,8 +61,10 @@ type Host struct {
 	console *console.Server
 	observe net.Listener
 	reg     *prometheus.Registry
+	certs   map[string]*certificate // by listen address
 	closers []func()
 	reload  []func()
+	probes  probe.Responder // answers the probes of all bots, on every listener
 	secrets []*webhookSecret
 }
 
@@ -73,7 +76,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
-	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry()}
+	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry(), certs: map[string]*certificate{}}
 	defer func() {
 		if err != nil {
 			h.Close()
@@ -93,11 +96,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run"}); err != nil {
 		return nil, err
 	}
-	listeners, certs, err := h.listeners()
+	listeners, err := h.listeners()
 	if err != nil {
 		return nil, err
 	}
-	bots, err := h.bots(ctx, certs)
+	bots, err := h.bots(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +191,9 @@ func (h *Host) Run(ctx context.Context) error {
 			_ = srv.Shutdown(c)
 		})
 	}
+	for _, c := range h.certs {
+		wg.Go(func() { h.keepCertificate(side, c) })
+	}
 	err := h.sup.Run(ctx)
 	stopSide()
 	wg.Wait()
@@ -206,7 +212,7 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h},
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h},
 		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
 	return err
 }
@@ -230,8 +236,8 @@ func (h *Host) observeHandler() http.Handler {
 		[]console.Check{alive}, []console.Check{ready, standby})
 }
 
-// statusOf and eventsOf answer once the supervisor is there; the socket is taken
-// before it.
+// statusOf, eventsOf and operatorOf answer once the supervisor is there; the
+// socket is taken before it.
 type statusOf struct{ h *Host }
 
 func (s statusOf) Status(ctx context.Context) (console.Status, error) {
@@ -245,11 +251,20 @@ func (s statusOf) Status(ctx context.Context) (console.Status, error) {
 
 type eventsOf struct{ h *Host }
 
-func (e eventsOf) Events(ctx context.Context, after uint64, limit int) ([]console.Event, error) {
+func (e eventsOf) Events(ctx context.Context, q console.EventsQuery) (console.Events, error) {
 	if e.h.sup == nil {
-		return nil, errStarting
+		return console.Events{}, errStarting
 	}
-	return e.h.sup.Events(ctx, after, limit)
+	return e.h.sup.Events(ctx, q)
 }
 
-var errStarting = errors.New("dualgram is starting; try again in a moment")
+type operatorOf struct{ h *Host }
+
+func (o operatorOf) Operate(ctx context.Context, order console.Order) (console.Change, error) {
+	if o.h.sup == nil {
+		return console.Change{}, errStarting
+	}
+	return o.h.sup.Operate(ctx, order)
+}
+
+var errStarting = &console.Failure{Code: console.CodeStarting, Message: "dualgram is starting", Fix: "try again in a moment"}
