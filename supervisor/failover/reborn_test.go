@@ -131,8 +131,8 @@ func TestFlushLimitOutlivesARestart(t *testing.T) {
 		{0, result(SetAcked), "webhook", "trial", ""},
 	})
 	for after, want := range map[time.Duration]string{
-		flushInterval - 1: "to_polling e+1 to_polling delete auto", // an outage
-		flushInterval:     "to_polling e+1 to_polling delete",
+		FlushInterval - 1: "to_polling e+1 to_polling delete auto", // an outage
+		FlushInterval:     "to_polling e+1 to_polling delete",
 	} {
 		n := backIn(t, defaults, s, at.Add(after))
 		run(t, defaults, n, at.Add(after), []step{{0, excused(), want, "", after.String()}})
