@@ -76,6 +76,11 @@ func (b *Bot) certificateWarnings(now time.Time) []console.Warning {
 			ws = append(ws, refusedWarning(r))
 		}
 	}
+	if o.RenewalFailed != nil {
+		if r := o.RenewalFailed(); r.Err != nil {
+			ws = append(ws, renewalWarning(r))
+		}
+	}
 	return ws
 }
 
@@ -140,4 +145,10 @@ func roughly(d time.Duration) string {
 func refusedWarning(r webhook.Refusal) console.Warning {
 	return console.Warning{Code: "certificate_refused", Severity: console.SeverityWarning, Title: "The certificate on disk was refused",
 		Text: fmt.Sprintf("Since %s: %v. The one in service stays until the files are right.", r.Since.Format(time.RFC3339), r.Err)}
+}
+
+// renewalWarning tells of a renewal that is overdue.
+func renewalWarning(r webhook.Refusal) console.Warning {
+	return console.Warning{Code: "certificate_renewal_failed", Severity: console.SeverityWarning, Title: "The certificate could not be renewed",
+		Text: fmt.Sprintf("Since %s: %v. What is in service stays, and the renewal is tried again by itself; SIGHUP tries at once.", r.Since.Format(time.RFC3339), r.Err)}
 }

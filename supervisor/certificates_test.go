@@ -88,9 +88,11 @@ func TestExpiryWarning(t *testing.T) {
 }
 
 func TestRefusedWarning(t *testing.T) {
-	w := refusedWarning(webhook.Refusal{Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Err: errors.New("the reason")})
-	if w.Code != "certificate_refused" || w.Severity != console.SeverityWarning || !strings.Contains(w.Text, "the reason") || !strings.Contains(w.Text, "2026-01-01") {
-		t.Errorf("%+v", w)
+	r := webhook.Refusal{Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Err: errors.New("the reason")}
+	for code, w := range map[string]console.Warning{"certificate_refused": refusedWarning(r), "certificate_renewal_failed": renewalWarning(r)} {
+		if w.Code != code || w.Severity != console.SeverityWarning || !strings.Contains(w.Text, "the reason") || !strings.Contains(w.Text, "2026-01-01") {
+			t.Errorf("%+v", w)
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ func (l *listener) open(ctx context.Context) error {
 	listen := l.opt.Listen
 	o := webhook.Options{
 		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
-		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler,
+		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler, AllowConn: l.opt.AllowConn,
 		Observe: l.stray, ObserveConn: l.observe,
 	}
 	if listen != nil {

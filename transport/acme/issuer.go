@@ -30,12 +30,12 @@ const (
 	obtainTimeout = 5 * time.Minute
 )
 
-// Options configures an Issuer. All but CAFile, Email, Profile and UserAgent must be
-// set; a zero Directory means LetsEncrypt.
+// Options configures an Issuer. The fields that have no other default
+// must be set.
 type Options struct {
-	Directory string // its URL
+	Directory string // its URL; empty: LetsEncrypt
 	CAFile    string // PEM file with the roots that the directory's own certificate is verified with; empty: the system's
-	Email     string // where the authority writes to
+	Email     string // where the authority writes to; may be empty
 	Profile   string // of the certificate; empty: the authority's default
 	UserAgent string
 	// Hosts are the names and addresses that the certificate is for.
@@ -44,6 +44,8 @@ type Options struct {
 	AccountFile string
 	Challenge   Challenge
 	Listen      string // address for HTTP01
+	// Turn, if set, is held during an attempt: for issuers that share Listen.
+	Turn sync.Locker
 
 	// Leaf returns the certificate in service; nil if there is none, or none that is
 	// good for all hosts: then another is obtained at once.
@@ -186,6 +188,10 @@ func (i *Issuer) record(err error) {
 
 // renew obtains a pair and has it kept.
 func (i *Issuer) renew(ctx context.Context) error {
+	if i.o.Turn != nil {
+		i.o.Turn.Lock() // who holds it obeys the same context, or ends within obtainTimeout
+		defer i.o.Turn.Unlock()
+	}
 	ctx, cancel := context.WithTimeout(ctx, obtainTimeout)
 	defer cancel()
 	cert, key, err := i.obtain(ctx)

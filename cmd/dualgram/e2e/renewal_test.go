@@ -3,14 +3,17 @@ package e2e_test
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"dualgram/chaos/pki"
+	"dualgram/transport/acme/acmetest"
 )
 
 // A pair that is renewed on disk is in service within seconds, without a signal
@@ -142,4 +145,56 @@ func TestSelfSignedOnRequest(t *testing.T) {
 			w.quietly(p)
 		})
 	}
+}
+
+// A certificate from an authority that is away at the start: dualgram runs, and
+// polls; once the authority answers, the certificate is obtained, and the webhook
+// comes. A restart asks for no other.
+func TestACME(t *testing.T) {
+	w := newWorld(t)
+	challenge := freeAddr(t)
+	_, port, err := net.SplitHostPort(challenge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := acmetest.Start(t, must(strconv.Atoi(port)), 1)
+	if !w.roots.AppendCertsFromPEM(authority.Root) {
+		t.Fatal("no root")
+	}
+	w.conf.TLS = fmt.Sprintf("{acme: {email: ops@example.com, directory: %q, ca_file: %s, http_listen: %s}}", authority.Directory, authority.CAFile, challenge)
+	authority.Away(true)
+	w.flowing(20)
+	p := w.run()
+	b := p.phase("polling", 20*time.Second)
+	if b.Reason != "tls" {
+		t.Errorf("reason %s", b.Reason)
+	}
+	w.flows(p, "polling")
+	eventually(t, 20*time.Second, "the failure in the status", func() error {
+		b := must(p.first())
+		for _, x := range b.Warnings {
+			if x.Code == "certificate_renewal_failed" {
+				return nil
+			}
+		}
+		return fmt.Errorf("warnings %+v", b.Warnings)
+	})
+	authority.Away(false)
+	p.signal(syscall.SIGHUP)
+	p.logged(20*time.Second, "a certificate was obtained")
+	b = p.phase("webhook", 20*time.Second)
+	if left := time.Until(b.Webhook.CertificateNotAfter); left < 80*24*time.Hour {
+		t.Errorf("in service for %v", left)
+	}
+	w.flows(p, "webhook")
+	p.stop()
+	orders := authority.Orders()
+	p = w.run()
+	p.phase("webhook", 20*time.Second)
+	w.flows(p, "webhook")
+	if n := authority.Orders(); n != orders {
+		t.Errorf("a restart ordered %d more", n-orders)
+	}
+	w.settle(30*time.Second, 0)
+	w.quietly(p)
 }

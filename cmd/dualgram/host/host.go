@@ -61,8 +61,10 @@ type Host struct {
 	observe net.Listener
 	reg     *prometheus.Registry
 	certs   map[string]*certificate // by listen address
-	closers []func()
-	reload  []func()
+	// acmeTurn lets one certificate be obtained at a time: they may share a port.
+	acmeTurn sync.Mutex
+	closers  []func()
+	reload   []func()
 }
 
 // New puts everything together and takes the store, the sockets and the
