@@ -114,9 +114,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 		if secret, err = h.secret(ctx, i, ledger); err != nil {
 			return o, err
 		}
-		if o.Webhook, err = h.webhook(c, secret); err != nil {
-			return o, err
-		}
+		o.Webhook = h.webhook(c, secret)
 	}
 	if len(f.Hooks.Veto) > 0 {
 		o.Veto, o.VetoDeadline = h.veto(c.Name, f.Hooks.Veto), vetoBudget(f.Hooks.Veto)
@@ -141,7 +139,7 @@ func allowed(c *config.Bot) []string {
 // means the default, and whoever writes 0s doesn't.
 func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
-func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions, error) {
+func (h *Host) webhook(c *config.Bot, secret string) *supervisor.WebhookOptions {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
@@ -154,7 +152,7 @@ func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions
 	if c.Webhook.Uploads() {
 		w.Certificate = h.certs[c.Webhook.Listen].PEM
 	}
-	return w, nil
+	return w
 }
 
 // keySecret is where the ledger keeps a secret that no file holds.
