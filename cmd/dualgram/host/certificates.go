@@ -27,8 +27,9 @@ type certificate struct {
 	selfSigned        bool
 	issuer            *acme.Issuer // nil if no authority is asked
 
-	mu     sync.Mutex
-	failed webhook.Refusal // of a self-signed renewal
+	renewing sync.Mutex // one self-signed renewal at a time
+	mu       sync.Mutex
+	failed   webhook.Refusal // of a self-signed renewal
 }
 
 // openCertificate makes the certificate of a listener ready to be served. One that
@@ -53,9 +54,12 @@ func (h *Host) openCertificate(w *config.Webhook) (*certificate, error) {
 	}
 	h.certs[w.Listen] = c
 	h.reload = append(h.reload, func() {
-		if c.issuer != nil {
+		switch {
+		case c.issuer != nil:
 			c.issuer.Retry()
 			return
+		case c.selfSigned:
+			h.renewSelfSigned(c)
 		}
 		ch, _ := c.Reload(h.clock(), c.hosts...) // the error is in the change
 		h.certificateChanged(c, ch)

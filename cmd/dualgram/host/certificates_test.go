@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"dualgram/chaos"
 	"dualgram/chaos/pki"
 	"dualgram/cmd/dualgram/config"
 	"dualgram/transport"
@@ -34,7 +35,7 @@ func newHost(t *testing.T, webhooks ...config.Webhook) (*Host, *bytes.Buffer) {
 		b.Webhook = w
 		cfg.Bots = append(cfg.Bots, b)
 	}
-	return &Host{cfg: cfg, log: zerolog.New(&log), certs: map[string]*certificate{}}, &log
+	return &Host{cfg: cfg, log: zerolog.New(&log), certs: map[string]*certificate{}, faults: chaos.New(chaos.Options{})}, &log
 }
 
 // TestSelfSignedOfHost: one pair for all hosts of a listener, made beside the store,
@@ -46,9 +47,13 @@ func TestSelfSignedOfHost(t *testing.T) {
 		config.Webhook{PublicURL: "https://other.example.com/1", Listen: "0.0.0.0:443", TLS: own},
 		config.Webhook{PublicURL: "https://b.example.com:8443/2", Listen: "[::]:8443", TLS: own},
 		config.Webhook{PublicURL: "https://a.example.com:8443/3", Listen: "[::]:8443", TLS: own})
-	c, err := h.openCertificate(&h.cfg.Bots[0].Webhook)
+	ls, err := h.listeners()
 	if err != nil {
 		t.Fatal(err)
+	}
+	c := h.certs["[::]:8443"]
+	if len(ls) != 2 || ls[0].AllowConn != nil || ls[0].Refused == nil || ls[0].RenewalFailed == nil || ls[0].Renewal == "" || !ls[0].TLS.SessionTicketsDisabled {
+		t.Errorf("%+v", ls)
 	}
 	for _, name := range []string{"a.example.com", "b.example.com"} {
 		if s := c.Check(time.Now(), name, 0); s.Status != webhook.CertOK {
@@ -135,14 +140,15 @@ func TestACMEOnListener(t *testing.T) {
 	authority.Away(true)
 	h, _ := newHost(t, config.Webhook{PublicURL: "https://bot.example.com/1", Listen: "0.0.0.0:443",
 		TLS: config.TLS{ACME: &config.ACME{Directory: authority.Directory, CAFile: authority.CAFile, Email: "ops@example.com"}}})
-	c, err := h.openCertificate(&h.cfg.Bots[0].Webhook)
+	ls, err := h.listeners()
 	if err != nil {
 		t.Fatal(err)
 	}
+	c, l := h.certs["0.0.0.0:443"], ls[0]
 	if c.Leaf() != nil || c.Refused().Err != nil {
 		t.Errorf("before there is any: %v, %+v", c.Leaf(), c.Refused())
 	}
-	s, err := webhook.New(webhook.Options{Listener: ln, TLS: c.tlsConfig(), AllowConn: c.allowConn})
+	s, err := webhook.New(webhook.Options{Listener: ln, TLS: l.TLS, AllowConn: l.AllowConn})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +171,7 @@ func TestACMEOnListener(t *testing.T) {
 			}
 		}
 	}
-	wait("the authority is away", func() bool { return c.renewalFailed().Err != nil })
+	wait("the authority is away", func() bool { return l.RenewalFailed().Err != nil })
 	authority.Away(false)
 	h.Reload() // SIGHUP asks at once
 	wait("obtained", func() bool { return c.Leaf() != nil })

@@ -48,6 +48,8 @@ func (h *Host) keepSelfSigned(ctx context.Context, c *certificate) {
 }
 
 func (h *Host) renewSelfSigned(c *certificate) {
+	c.renewing.Lock()
+	defer c.renewing.Unlock()
 	made, err := webhook.KeepSelfSigned(c.certFile, c.keyFile, h.clock(), c.hosts...)
 	c.mu.Lock()
 	first := err != nil && c.failed.Err == nil
