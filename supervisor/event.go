@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dualgram/store"
+	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 
 	"github.com/rs/zerolog"
@@ -31,9 +32,17 @@ const (
 	EventForeign = "foreign"
 	// EventLoss: update_ids that Telegram no longer has and that never came.
 	EventLoss = "loss"
+	// EventSecret: something changed about the webhook's secret token; Name says
+	// what.
+	EventSecret = "secret"
 	// EventHandover: a handover is complete, with the timing of all its steps.
 	EventHandover = "handover"
 )
+
+// EventKinds lists the kinds that are journaled.
+func EventKinds() []string {
+	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss}
+}
 
 // Event is one line of a bot's story. It holds neither token nor message text.
 type Event struct {
@@ -45,13 +54,15 @@ type Event struct {
 	To       string    `json:"to,omitempty"`
 	Cause    string    `json:"cause,omitempty"`
 	Evidence string    `json:"evidence,omitempty"`
-	Name     string    `json:"name,omitempty"`  // of a step or signal
+	Name     string    `json:"name,omitempty"`  // of a step or signal, or what happened
 	Level    string    `json:"level,omitempty"` // of a signal
 	Source   string    `json:"source,omitempty"`
 	Count    int       `json:"count,omitempty"`
 	Seconds  float64   `json:"seconds,omitempty"` // a duration, by Kind
 	Error    string    `json:"error,omitempty"`
 	Handover *Handover `json:"handover,omitempty"`
+	// By is who gave an operator's command; nil if the program itself did.
+	By *console.Caller `json:"by,omitempty"`
 }
 
 // Handover is the record of one change of mode.
@@ -114,6 +125,9 @@ func (b *Bot) emit(e Event) {
 	if e.Count != 0 {
 		l.Int("count", e.Count)
 	}
+	if e.By != nil {
+		l.Str("by", e.By.User).Int64("by_uid", e.By.UID).Int64("by_pid", e.By.PID)
+	}
 	l.Msg(eventMessage(e))
 	if b.opt.Observe != nil {
 		b.opt.Observe(e)
@@ -155,6 +169,8 @@ func eventMessage(e Event) string {
 		return "updates are lost"
 	case EventHandover:
 		return "handover complete"
+	case EventSecret:
+		return "secret token"
 	}
 	return e.Kind
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -24,7 +25,9 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/probe"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
 
@@ -56,6 +59,7 @@ type testWorld struct {
 	listen func(*supervisor.ListenerOptions, *chaos.Registry)
 	skew   atomic.Int64 // nanoseconds that the Bot API's Date header is ahead
 	log    zerolog.Logger
+	reg    prometheus.Registerer
 
 	hosts   []*host
 	cleanup []func()
@@ -151,6 +155,12 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// Our own probe sees the webhook from somewhere else than this host.
+	responder := &probe.Responder{}
+	outside := w.net.From("203.0.113.7")
+	prober := func(now func() time.Time) (supervisor.Prober, error) {
+		return probe.New(probe.Options{URL: testURL, Roots: w.ca.Pool(), Responder: responder, Now: now, Dial: outside.Dial, Resolver: testResolver{}})
+	}
 	var point transport.Hook
 	if hook != nil {
 		point = func(_ context.Context, p string) error { return hook(h, p) }
@@ -158,7 +168,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	bo := supervisor.BotOptions{
 		Name: "test", BotID: w.botID, API: api, Ledger: ledger,
 		Webhook: &supervisor.WebhookOptions{Listener: testIP + ":443",
-			Params: botapi.SetWebhook{URL: testURL, SecretToken: secret, MaxConnections: 40}},
+			Params: botapi.SetWebhook{URL: testURL, SecretToken: secret, MaxConnections: 40}, Prober: prober},
 		Handler: w.bot,
 		Policy:  failover.Policy{HoldDown: 10 * time.Second, MaxHoldDown: 10 * time.Second},
 		Hook:    point,
@@ -179,6 +189,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 		},
 		WrapHandler: h.faults.Handler,
 		MaxConns:    512,
+		Responder:   responder,
 	}
 	if w.listen != nil {
 		w.listen(&lo, h.faults)
@@ -186,7 +197,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
-		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log,
+		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log, Registry: w.reg,
 		Listeners: []supervisor.ListenerOptions{lo},
 	})
 	if err != nil {
@@ -266,6 +277,16 @@ func (h *host) await(phase string, trial bool, most time.Duration) error {
 // clientTLS is what a client needs to trust the listener.
 func (w *testWorld) clientTLS() *tls.Config {
 	return &tls.Config{RootCAs: w.ca.Pool(), ServerName: testHost, Time: time.Now}
+}
+
+// testResolver knows the one host.
+type testResolver struct{}
+
+func (testResolver) LookupNetIP(_ context.Context, network, host string) ([]netip.Addr, error) {
+	if host != testHost || network == "ip6" {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return []netip.Addr{netip.MustParseAddr(testIP)}, nil
 }
 
 func hasWarning(ws []console.Warning, code string) bool {

@@ -19,12 +19,15 @@ func TestImportRule(t *testing.T) {
 		"transport/webhook":       {"transport"},
 		"transport/polling":       {"transport", "transport/botapi"},
 		"transport/delivery":      {"transport"},
+		"transport/probe":         {},
 		"transport/acme":          {},
+		"transport/acme/acmetest": {},
 		"store":                   {"transport"},
 		"supervisor/failover":     {},
 		"supervisor/console":      {},
+		"supervisor/warning":      {},
 		"supervisor/dispatch":     {"transport", "transport/delivery", "store"},
-		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "transport", "transport/", "store"},
+		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "supervisor/warning", "transport", "transport/", "store"},
 		"chaos":                   {"chaos/pki"},
 		"chaos/pki":               {},
 		"chaos/memnet":            {},
@@ -35,7 +38,6 @@ func TestImportRule(t *testing.T) {
 		"cmd/dualgram/demo":       {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/bench":      {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/e2e":        {},
-		"transport/acme/acmetest": {},
 	}
 	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Deps,Standard", module+"...").Output()
 	if err != nil {

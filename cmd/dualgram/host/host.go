@@ -23,6 +23,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -61,10 +62,12 @@ type Host struct {
 	observe net.Listener
 	reg     *prometheus.Registry
 	certs   map[string]*certificate // by listen address
+	closers []func()
+	reload  []func()
+	probes  probe.Responder // answers the probes of all bots, on every listener
+	secrets []*webhookSecret
 	// acmeTurn lets one certificate be obtained at a time: they may share a port.
 	acmeTurn sync.Mutex
-	closers  []func()
-	reload   []func()
 }
 
 // New puts everything together and takes the store, the sockets and the
@@ -157,8 +160,8 @@ func (h *Host) ObserveAddr() net.Addr {
 	return h.observe.Addr()
 }
 
-// Reload reads the certificates again, and reopens files that log rotation may
-// have moved.
+// Reload reads the certificates and secret tokens again, and reopens files that
+// log rotation may have moved.
 func (h *Host) Reload() {
 	for _, f := range h.reload {
 		f()
@@ -175,6 +178,7 @@ func (h *Host) Run(ctx context.Context) error {
 			errs <- fmt.Errorf("control socket: %w", err)
 		}
 	})
+	wg.Go(func() { h.watchSecrets(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -210,7 +214,8 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}})
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h},
+		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
 	return err
 }
 
@@ -233,8 +238,8 @@ func (h *Host) observeHandler() http.Handler {
 		[]console.Check{alive}, []console.Check{ready, standby})
 }
 
-// statusOf and eventsOf answer once the supervisor is there; the socket is taken
-// before it.
+// statusOf, eventsOf and operatorOf answer once the supervisor is there; the
+// socket is taken before it.
 type statusOf struct{ h *Host }
 
 func (s statusOf) Status(ctx context.Context) (console.Status, error) {
@@ -248,11 +253,20 @@ func (s statusOf) Status(ctx context.Context) (console.Status, error) {
 
 type eventsOf struct{ h *Host }
 
-func (e eventsOf) Events(ctx context.Context, after uint64, limit int) ([]console.Event, error) {
+func (e eventsOf) Events(ctx context.Context, q console.EventsQuery) (console.Events, error) {
 	if e.h.sup == nil {
-		return nil, errStarting
+		return console.Events{}, errStarting
 	}
-	return e.h.sup.Events(ctx, after, limit)
+	return e.h.sup.Events(ctx, q)
 }
 
-var errStarting = errors.New("dualgram is starting; try again in a moment")
+type operatorOf struct{ h *Host }
+
+func (o operatorOf) Operate(ctx context.Context, order console.Order) (console.Change, error) {
+	if o.h.sup == nil {
+		return console.Change{}, errStarting
+	}
+	return o.h.sup.Operate(ctx, order)
+}
+
+var errStarting = &console.Failure{Code: console.CodeStarting, Message: "dualgram is starting", Fix: "try again in a moment"}
