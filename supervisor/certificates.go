@@ -77,6 +77,11 @@ func (b *Bot) certificateConditions(now time.Time) []warning.Condition {
 			all = append(all, warning.Condition{Code: warning.CertificateRefused, Since: r.Since, Evidence: r.Err.Error()})
 		}
 	}
+	if o.RenewalFailed != nil {
+		if r := o.RenewalFailed(); r.Err != nil {
+			all = append(all, warning.Condition{Code: warning.CertificateRenewalFailed, Since: r.Since, Evidence: r.Err.Error()})
+		}
+	}
 	for i := range all {
 		all[i].Bot = b.opt.Name
 	}

@@ -66,6 +66,8 @@ type Host struct {
 	reload  []func()
 	probes  probe.Responder // answers the probes of all bots, on every listener
 	secrets []*webhookSecret
+	// acmeTurn lets one certificate be obtained at a time: they may share a port.
+	acmeTurn sync.Mutex
 }
 
 // New puts everything together and takes the store, the sockets and the
