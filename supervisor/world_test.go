@@ -51,8 +51,9 @@ type testWorld struct {
 	api   *http.Server
 	apiWG sync.WaitGroup
 
-	tune func(*supervisor.BotOptions)
-	log  zerolog.Logger
+	tune  func(*supervisor.BotOptions)
+	shape func(*supervisor.Options)
+	log   zerolog.Logger
 
 	hosts   []*host
 	cleanup []func()
@@ -161,7 +162,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
-	h.sup, err = supervisor.New(ctx, supervisor.Options{
+	o := supervisor.Options{
 		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log,
 		Listeners: []supervisor.ListenerOptions{{
 			Address: testIP + ":443",
@@ -176,7 +177,11 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 			WrapHandler: h.faults.Handler,
 			MaxConns:    512,
 		}},
-	})
+	}
+	if w.shape != nil {
+		w.shape(&o)
+	}
+	h.sup, err = supervisor.New(ctx, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}
