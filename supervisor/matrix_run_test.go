@@ -45,7 +45,7 @@ type fault struct {
 	// over.
 	lasts time.Duration
 
-	prepare func(r *matrixRun)             // before the host starts
+	prepare func(r *matrixRun)               // before the host starts
 	begin   func(r *matrixRun) (heal func()) // at the onset
 	check   func(r *matrixRun, s *matrix.Sample)
 }
