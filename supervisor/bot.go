@@ -61,6 +61,13 @@ type Bot struct {
 	identity   identity
 	dirty      bool // the state in memory is ahead of the disk
 	stall      stall
+	telegram   telegramErrors
+	drift      drift
+	driftSince time.Time
+	reasserted time.Time // when allowed_updates were last put right
+	accepting  time.Time // since when the listener has accepted without a gap
+	storeBad   time.Time // when the ledger was last in trouble
+	holeTrip   holeTrip
 	info       infoWatch
 	readings   []Reading
 	polls      pollWatch
@@ -78,12 +85,13 @@ type Bot struct {
 func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, health func() store.Health, log zerolog.Logger, m *metrics) (*Bot, error) {
 	b := &Bot{
 		opt: o, ledger: o.Ledger, health: health, server: server, chain: chain,
-		log:     log.With().Str("bot", o.Name).Logger(),
-		metrics: m.bot(o.Name),
-		posts:   make(chan func(), 64),
-		work:    make(chan job, 16),
-		stall:   stall{window: o.Thresholds.Stall},
-		fail:    newFailRate(o.Thresholds),
+		log:      log.With().Str("bot", o.Name).Logger(),
+		metrics:  m.bot(o.Name),
+		posts:    make(chan func(), 64),
+		work:     make(chan job, 16),
+		stall:    stall{window: o.Thresholds.Stall},
+		telegram: telegramErrors{t: o.Thresholds},
+		fail:     newFailRate(o.Thresholds),
 	}
 	if o.Webhook != nil {
 		u, err := url.Parse(o.Webhook.Params.URL)
@@ -113,6 +121,7 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 	}
 	now := time.Now()
 	b.state = b.opt.Policy.Restore(s, now)
+	b.arrived.hole.t, b.arrived.redelivery.t = o.Thresholds, o.Thresholds
 	if s.Phase != failover.Starting {
 		// Telegram may have tried while nobody listened, and now waits.
 		b.arrived.refusedAt(now)
@@ -201,11 +210,8 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	b.watchPoll()
 	if b.state.Phase == failover.Webhook {
 		b.judgeTrial(ctx, now)
-		for _, r := range b.readings {
-			if r.Level == Tripped && r.Moves {
-				b.trip(ctx, now, r)
-				break
-			}
+		if r, ok := tripped(b.readings); ok {
+			b.trip(ctx, now, r)
 		}
 	}
 	b.firstUpdates(ctx)
@@ -225,6 +231,9 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 }
 
 func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
+	if r.Signal == SignalHole && b.holeTrip.at.IsZero() {
+		b.holeTripped(now)
+	}
 	b.step(ctx, failover.Event{
 		Kind: failover.Trip, At: now, Epoch: b.state.Epoch,
 		Cause:        failover.Cause{Name: r.Signal, Evidence: r.Evidence},

@@ -28,6 +28,7 @@ type listener struct {
 	server  *webhook.Server
 	routes  []webhook.Route
 	serving bool
+	failed  time.Time // when a connection could last not be accepted
 }
 
 // open takes the address, so that a port in use is known before any webhook is
@@ -37,7 +38,7 @@ func (l *listener) open(ctx context.Context) error {
 	o := webhook.Options{
 		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
 		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler,
-		Observe: l.stray, ObserveConn: l.observe,
+		Observe: l.stray, ObserveConn: l.connEvent,
 	}
 	if listen != nil {
 		ln, err := listen(ctx, l.opt.Address)
@@ -106,6 +107,24 @@ func (l *listener) setServing(v bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serving = v
+}
+
+// connEvent takes in what happened below HTTP.
+func (l *listener) connEvent(e webhook.ConnEvent) {
+	if e.Kind == webhook.ConnAccept {
+		l.mu.Lock()
+		l.failed = time.Now()
+		l.mu.Unlock()
+	}
+	l.observe(e)
+}
+
+// refusing is when a connection could last not be accepted for want of file
+// descriptors or memory; zero if that never happened.
+func (l *listener) refusing() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
 }
 
 // Serving tells whether connections are accepted.

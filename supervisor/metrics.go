@@ -42,12 +42,14 @@ type metrics struct {
 	requestTime *prometheus.HistogramVec
 	conns       *prometheus.CounterVec
 
-	pending   *prometheus.GaugeVec
-	infoAt    *prometheus.GaugeVec
-	standbyOK *prometheus.GaugeVec
-	conflicts *prometheus.CounterVec
-	pollKicks *prometheus.CounterVec
-	replies   *prometheus.CounterVec
+	pending *prometheus.GaugeVec
+	infoAt  *prometheus.GaugeVec
+
+	telegramErrors *prometheus.CounterVec
+	standbyOK      *prometheus.GaugeVec
+	conflicts      *prometheus.CounterVec
+	pollKicks      *prometheus.CounterVec
+	replies        *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -72,33 +74,34 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	quick := []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60}
 	m := &metrics{
-		phaseIs:      gauge("phase", "1 for the phase that the bot is in, 0 for the others.", "phase"),
-		modeSince:    gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
-		epoch:        gauge("epoch", "Number of handovers begun since the store was made."),
-		frozen:       gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
-		handovers:    counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
-		handoverTime: histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
-		stepTime:     histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
-		firstTime:    histogram("handover_first_update_seconds", "From the onset that the signal saw to the first new update by the new transport.", handoverBuckets, "to"),
-		woulds:       counter("handovers_withheld_total", "Handovers that were decided and not done.", "to", "why"),
-		signals:      gauge("signal_level", "0 ok, 1 suspect, 2 tripped.", "signal"),
-		trips:        counter("signal_trips_total", "How often the signal tripped.", "signal"),
-		received:     counter("updates_received_total", "Updates accepted for the first time, durable on disk.", "source"),
-		duplicates:   counter("updates_duplicate_total", "Updates that were held already.", "source"),
-		lastUpdate:   gauge("last_update_received_timestamp_seconds", "When the latest new update was accepted.", "source"),
-		losses:       counter("updates_lost_total", "update_ids that never came and that Telegram no longer has.", "cause"),
-		deliveries:   counter("updates_forwarded_total", "Deliveries to the bot.", "result"),
-		deliverFor:   histogram("delivery_duration_seconds", "How long the bot took to take or refuse one update.", quick),
-		waited:       histogram("update_wait_seconds", "From receiving an update to the bot having taken it.", append(quick, 300, 3600)),
-		requests:     counter("webhook_requests_total", "Requests to the webhook, by cause of the answer.", "cause"),
-		requestTime:  histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
-		conns:        counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
-		pending:      gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
-		infoAt:       gauge("telegram_info_last_success_timestamp_seconds", "When getWebhookInfo last answered."),
-		standbyOK:    gauge("standby_ready", "1 if polling could take over."),
-		conflicts:    counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
-		pollKicks:    counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
-		replies:      counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
+		phaseIs:        gauge("phase", "1 for the phase that the bot is in, 0 for the others.", "phase"),
+		modeSince:      gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
+		epoch:          gauge("epoch", "Number of handovers begun since the store was made."),
+		frozen:         gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
+		handovers:      counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
+		handoverTime:   histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
+		stepTime:       histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
+		firstTime:      histogram("handover_first_update_seconds", "From the onset that the signal saw to the first new update by the new transport.", handoverBuckets, "to"),
+		woulds:         counter("handovers_withheld_total", "Handovers that were decided and not done.", "to", "why"),
+		signals:        gauge("signal_level", "0 ok, 1 suspect, 2 tripped.", "signal"),
+		trips:          counter("signal_trips_total", "How often the signal tripped.", "signal"),
+		received:       counter("updates_received_total", "Updates accepted for the first time, durable on disk.", "source"),
+		duplicates:     counter("updates_duplicate_total", "Updates that were held already.", "source"),
+		lastUpdate:     gauge("last_update_received_timestamp_seconds", "When the latest new update was accepted.", "source"),
+		losses:         counter("updates_lost_total", "update_ids that never came and that Telegram no longer has.", "cause"),
+		deliveries:     counter("updates_forwarded_total", "Deliveries to the bot.", "result"),
+		deliverFor:     histogram("delivery_duration_seconds", "How long the bot took to take or refuse one update.", quick),
+		waited:         histogram("update_wait_seconds", "From receiving an update to the bot having taken it.", append(quick, 300, 3600)),
+		requests:       counter("webhook_requests_total", "Requests to the webhook, by cause of the answer.", "cause"),
+		requestTime:    histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
+		conns:          counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
+		pending:        gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
+		telegramErrors: counter("telegram_webhook_errors_total", "Failed deliveries that Telegram newly reported, by class.", "class"),
+		infoAt:         gauge("telegram_info_last_success_timestamp_seconds", "When getWebhookInfo last answered."),
+		standbyOK:      gauge("standby_ready", "1 if polling could take over."),
+		conflicts:      counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
+		pollKicks:      counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
+		replies:        counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
 	}
 	if reg == nil {
 		return m, nil
@@ -156,7 +159,10 @@ func (m *metrics) bot(name string) *botMetrics {
 		m.handoverTime.WithLabelValues(name, to)
 		m.firstTime.WithLabelValues(name, to)
 	}
-	for _, s := range []string{SignalFailRate, SignalTimeout, SignalTLS, SignalStall, SignalStandby, SignalPollStall, SignalStore} {
+	for _, c := range botapi.WebhookErrorClasses() {
+		m.telegramErrors.WithLabelValues(name, string(c))
+	}
+	for _, s := range Signals() {
 		m.signals.WithLabelValues(name, s)
 		m.trips.WithLabelValues(name, s)
 		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
@@ -262,6 +268,13 @@ func (b *botMetrics) delivered(o dispatch.Outcome) {
 func (b *botMetrics) info(i botapi.WebhookInfo, now time.Time) {
 	b.pending.Set(float64(i.PendingUpdateCount))
 	b.infoAt.Set(seconds(now))
+}
+
+// telegramError counts what Telegram newly reports; the empty class is nothing.
+func (b *botMetrics) telegramError(c botapi.WebhookErrorClass) {
+	if c != botapi.WebhookErrorNone {
+		b.m.telegramErrors.WithLabelValues(b.name, string(c)).Inc()
+	}
 }
 
 func (b *botMetrics) standby(ok bool) {

@@ -40,6 +40,7 @@ type Ledger interface {
 	Journal(after uint64, limit int) ([]store.Entry, error)
 	PollOffset() (next int64, ok bool)
 	Tick(ctx context.Context, serverDate time.Time) error
+	Holes() []store.Hole
 	SettleHoles(ctx context.Context, before time.Time) (store.Settled, error)
 	Stats() store.Stats
 }
@@ -174,7 +175,7 @@ const firstPoll = 500 * time.Millisecond
 // repetition, the first poll.
 func (o *BotOptions) Worst() time.Duration {
 	t := o.Thresholds.WithDefaults()
-	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout) + 2*deleteDeadline + firstPoll
+	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout, t.Hole) + 2*deleteDeadline + firstPoll
 	if o.Veto != nil {
 		sum += o.VetoDeadline
 	}

@@ -144,8 +144,17 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	current := epoch == b.state.Epoch
 	if current && b.state.Phase == failover.Webhook && !sent.Before(b.state.Registered) {
 		arrived, busy := b.arrivals()
-		b.stall.sampled(sample{Sent: sent, Got: now, Pending: info.PendingUpdateCount}, arrived, busy)
+		x := sample{Sent: sent, Got: now, Pending: info.PendingUpdateCount}
+		b.stall.sampled(x, arrived, busy)
+		holes, inFlight := b.ledger.Holes(), b.busyWith()
+		b.arrived.mu.Lock()
+		b.arrived.hole.sampled(x, holes, inFlight)
+		b.arrived.mu.Unlock()
+		b.metrics.telegramError(b.telegram.sample(info, sent, now, own{
+			answered: b.arrived.lastAnswered, storeBad: b.storeBad, listening: b.accepting, skew: b.skew,
+		}))
 	}
+	b.watchDrift(ctx, now, info)
 	if current && b.state.Phase == failover.Polling {
 		b.polls.sampled(sent, info.PendingUpdateCount, b.poller.Progress())
 	}

@@ -12,7 +12,7 @@ type BudgetCosts struct {
 	// LostCall is the deadline of a getWebhookInfo call that gets no answer.
 	LostCall time.Duration
 	// Confirm is the window of the slowest signal that acts alone from the
-	// first sample on: a stall, pending updates in every sample of 3 s.
+	// first sample on: a hole, the same update_id missing for 4 s.
 	Confirm time.Duration
 	// Veto is the deadline of one veto hook.
 	Veto time.Duration
@@ -27,7 +27,7 @@ type BudgetCosts struct {
 func Costs() BudgetCosts {
 	return BudgetCosts{
 		LostCall:    time.Second,
-		Confirm:     3 * time.Second,
+		Confirm:     4 * time.Second,
 		Veto:        500 * time.Millisecond,
 		Delete:      time.Second,
 		DeleteRetry: time.Second,
@@ -82,7 +82,7 @@ func BudgetSum(cfg *Config) Budget {
 	}
 	add("info_interval", cfg.Failover.InfoInterval, "until the next getWebhookInfo")
 	add("lost call", c.LostCall, "its deadline, if the answer is lost")
-	add("confirm", c.Confirm, "the window of the slowest signal (stall)")
+	add("confirm", c.Confirm, "the window of the slowest signal (hole)")
 	if n := len(cfg.Failover.Hooks.Veto); n > 0 {
 		add("veto hooks", time.Duration(n)*c.Veto, fmt.Sprintf("%d × %s", n, FormatDuration(c.Veto)))
 	}
