@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -131,7 +130,7 @@ func TestMatrix(t *testing.T) {
 			})
 		}
 	})
-	res := matrix.Results{Command: "go test ./supervisor " + strings.Join(matrixFlags(), " "), Go: runtime.Version(), Seeds: *matrixSeeds, Seed: *matrixSeed}
+	res := matrix.NewResults("go test ./supervisor -run TestMatrix "+strings.Join(matrixFlags(), " "), *matrixSeed, *matrixSeeds)
 	for i := range faults {
 		f := &faults[i]
 		if len(samples[f.name]) == 0 {

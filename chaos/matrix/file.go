@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
 )
 
 // Schema names the form of [Results].
@@ -14,9 +17,27 @@ type Results struct {
 	Schema  string `json:"schema"`
 	Command string `json:"command"`
 	Go      string `json:"go"`
-	Seeds   int    `json:"seeds"`
-	Seed    uint64 `json:"first_seed"`
-	Rows    []Row  `json:"rows"`
+	// Modules are the versions of the libraries that matter here.
+	Modules []string `json:"modules,omitempty"`
+	Seeds   int      `json:"seeds"`
+	Seed    uint64   `json:"first_seed"`
+	Rows    []Row    `json:"rows"`
+}
+
+// modules are those whose version can change what a run comes to.
+var modules = []string{"go.etcd.io/bbolt", "github.com/sony/gobreaker/v2", "github.com/hashicorp/go-retryablehttp"}
+
+// NewResults returns results of this program, without rows.
+func NewResults(command string, seed uint64, seeds int) *Results {
+	r := &Results{Command: command, Go: runtime.Version(), Seed: seed, Seeds: seeds}
+	if b, ok := debug.ReadBuildInfo(); ok {
+		for _, d := range b.Deps {
+			if slices.Contains(modules, d.Path) {
+				r.Modules = append(r.Modules, d.Path+" "+d.Version)
+			}
+		}
+	}
+	return r
 }
 
 // Write puts the results into a file.

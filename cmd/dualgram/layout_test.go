@@ -27,6 +27,7 @@ func TestImportRule(t *testing.T) {
 		"chaos":               {"chaos/pki"},
 		"chaos/pki":           {},
 		"chaos/memnet":        {},
+		"chaos/matrix":        {},
 		"chaos/telegramsim":   {},
 		"cmd/dualgram":        {"cmd/dualgram/", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/config": {"transport/botapi", "transport"},
@@ -34,6 +35,7 @@ func TestImportRule(t *testing.T) {
 		"cmd/dualgram/demo":   {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/bench":  {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/e2e":    {},
+		"cmd/dualgram/matrix": {"chaos/matrix"},
 	}
 	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Deps,Standard", module+"...").Output()
 	if err != nil {
