@@ -155,13 +155,19 @@ func (r *matrixRun) everyChat() {
 	}
 }
 
+// spread makes Telegram open all its connections, which come 20 a second, and
+// use them in turn from then on.
+func (r *matrixRun) spread() {
+	for range 3 {
+		r.everyChat()
+		time.Sleep(800 * time.Millisecond)
+	}
+	r.begun()
+}
+
 func hiccup(s chaos.Spec) func(*matrixRun) func() {
 	return func(r *matrixRun) func() {
-		// Connections come 20 a second: let them stand first.
-		for range 3 {
-			r.everyChat()
-			time.Sleep(800 * time.Millisecond)
-		}
+		r.spread()
 		heal := r.inject(s)
 		r.everyChat()
 		return heal
@@ -169,10 +175,7 @@ func hiccup(s chaos.Spec) func(*matrixRun) func() {
 }
 
 func cutOnce(r *matrixRun) func() {
-	for range 3 {
-		r.everyChat()
-		time.Sleep(800 * time.Millisecond)
-	}
+	r.spread()
 	r.everyChat()
 	time.Sleep(time.Millisecond)
 	r.fired.Add(uint64(r.net.Cut(testIP)))
@@ -258,6 +261,7 @@ func (r *matrixRun) newSeries() func() {
 	if err := r.sim.ResetSeries(r.botID, 2_000_001+r.rng.Int64N(1000)); err != nil {
 		r.problem("new series: %v", err)
 	}
+	r.foreign++ // Telegram starts the webhook anew with it
 	for i := range 20 {
 		r.push(telegramsim.Update{User: int64(8000 + i), Text: "the new series"})
 	}

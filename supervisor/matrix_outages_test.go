@@ -150,13 +150,13 @@ func outages() []fault {
 			did: "a proxy answers 502 to the updates of one chat; the others go on"},
 		{name: "one chat hangs", prepare: (*matrixRun).proxy, begin: stick(frontHangs),
 			did: "a proxy never answers the updates of one chat; the others go on"},
-		{name: "one chat fails in our handler", local: true, begin: (*matrixRun).stickHere,
+		{name: "one chat fails in our handler", begin: (*matrixRun).stickHere,
 			did: "the handler answers 500 to the updates of one chat; the others go on"},
 		{name: "half of the backends are dead", prepare: (*matrixRun).balance, rates: []float64{1, 50},
-			begin: func(r *matrixRun) func() { return r.front.half(false) },
+			begin: func(r *matrixRun) func() { r.spread(); return r.front.half(false) },
 			did:   "behind a balancer of connections every second backend swallows what it is sent"},
 		{name: "half of the backends refuse", prepare: (*matrixRun).balance, rates: []float64{1, 50}, stays: true, lasts: time.Minute,
-			begin: func(r *matrixRun) func() { return r.front.half(true) },
+			begin: func(r *matrixRun) func() { r.spread(); return r.front.half(true) },
 			did:   "behind a balancer of connections every second backend resets: a retry may help, so the mode may stay as long as nothing waits"},
 		{name: "proxy answers 502", prepare: (*matrixRun).proxy, begin: turn(frontBadGateway),
 			did: "the proxy before dualgram answers 502, and nothing reaches us"},
@@ -180,11 +180,11 @@ func outages() []fault {
 			did: "the port answers with RST, and one getWebhookInfo is lost"},
 		{name: "refused, and the first poll fails", begin: along(refuseNetwork, apiFault(telegramsim.Fault{Kind: telegramsim.FaultHTML, Method: "getUpdates", Count: 1})),
 			did: "the port answers with RST, and the front of the Bot API answers the first poll with an HTML 502"},
-		{name: "refused, then a name that doesn't exist", begin: along(refuseNetwork, resolves()), lasts: 100 * time.Second,
+		{name: "refused, then a name that doesn't exist", begin: along(refuseNetwork, resolves()), lasts: 160 * time.Second,
 			did: "the port answers with RST; meanwhile the name vanishes, so that sets are refused until it is back"},
-		{name: "refused, then an IPv6 address only", begin: along(refuseNetwork, resolves("2001:db8::1")), lasts: 100 * time.Second,
+		{name: "refused, then an IPv6 address only", begin: along(refuseNetwork, resolves("2001:db8::1")), lasts: 160 * time.Second,
 			did: "the port answers with RST; meanwhile the name has an AAAA record only, so that sets are refused"},
-		{name: "a wrong address at the next set", begin: (*matrixRun).wrongAddress, lasts: 90 * time.Second,
+		{name: "a wrong address at the next set", begin: (*matrixRun).wrongAddress, lasts: 160 * time.Second,
 			did: "the port answers with RST; at the failback the name leads to a host that swallows everything, and the trial must see it"},
 	}
 	for i := range rows {
@@ -230,7 +230,7 @@ func (r *matrixRun) ownCertificate() {
 }
 
 func (r *matrixRun) certify(until time.Time) {
-	p, err := r.ca.Issue(time.Now(), pki.Leaf{Hosts: []string{testHost}, NotAfter: until})
+	p, err := r.ca.Issue(time.Now(), pki.Leaf{Hosts: []string{testHost}, NotBefore: time.Now().AddDate(0, 0, -7), NotAfter: until})
 	if err != nil {
 		r.t.Fatal(err)
 	}

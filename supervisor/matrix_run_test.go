@@ -255,8 +255,7 @@ func runFaultHere(t *testing.T, f *fault, rate float64, seed uint64, plant strin
 	}
 	r.flow.set(rate)
 	time.Sleep(2*time.Second + time.Duration(r.rng.Int64N(int64(4*time.Second))))
-	r.onset = time.Now()
-	r.bot.after.Store(r.onset.UnixNano())
+	r.begun()
 	heal := f.begin(r)
 	switch f.kind {
 	case matrix.Outage:
@@ -270,6 +269,12 @@ func runFaultHere(t *testing.T, f *fault, rate float64, seed uint64, plant strin
 	r.healed = time.Now()
 	r.recover()
 	return r.sample(seed)
+}
+
+// begun makes now the onset. A row whose preparation takes time calls it again.
+func (r *matrixRun) begun() {
+	r.onset = time.Now()
+	r.bot.after.Store(r.onset.UnixNano())
 }
 
 // outage waits until polling has taken an update, and then goes on for a while.

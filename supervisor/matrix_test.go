@@ -62,9 +62,10 @@ func cells(t *testing.T, faults []fault) (out []cell) {
 			rates = []float64{0.05, 1, 50}
 		}
 		if (short || *matrixSlice) && slices.Contains(rates, 1) {
-			rates = []float64{1}
-			if *matrixSlice && f.kind == matrix.Outage {
+			if *matrixSlice && f.kind == matrix.Outage && slices.Contains(rates, 0.05) {
 				rates = []float64{0.05, 1}
+			} else {
+				rates = []float64{1}
 			}
 		}
 		for _, rate := range rates {

@@ -50,6 +50,7 @@ func TestViolations(t *testing.T) {
 		{"doubled", FalseAlarm, func(_ *Row, s *Sample) { s.Doubled = 1 }, "1 doubled"},
 		{"reordered", Flapping, func(_ *Row, s *Sample) { s.Reordered = 1 }, "1 reordered"},
 		{"eaten before", Outage, func(_ *Row, s *Sample) { s.Eaten = 9 }, ""},
+		{"eaten for long", Outage, func(_ *Row, s *Sample) { s.Eaten, s.Switch = 9, Budget+1 }, "eaten for"},
 		{"eaten after", Outage, func(_ *Row, s *Sample) { s.Late = 1 }, "after the switch"},
 		{"waited", Outage, func(r *Row, s *Sample) { s.Longest = r.Wait + 1 }, "waited"},
 		{"waited with a backlog", Outage, func(r *Row, s *Sample) { s.Longest, s.Rate = r.Wait+1, 500 }, ""},

@@ -111,6 +111,9 @@ func (r *Row) sampleViolations(s Sample, bad func(Sample, string, ...any)) {
 		if s.First > Budget {
 			bad(s, "the first update by the standby came after %v", s.First.Round(time.Millisecond))
 		}
+		if s.Eaten > 0 && (s.Switch == None || s.Switch > Budget) {
+			bad(s, "updates were eaten for %v", s.Switch.Round(time.Millisecond))
+		}
 		if s.Failovers == 0 && !r.Stays {
 			bad(s, "the mode stayed")
 		}
