@@ -11,6 +11,7 @@ import (
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
 	"dualgram/transport/polling"
+	"dualgram/transport/probe"
 
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
@@ -68,6 +69,7 @@ type Bot struct {
 	accepting  time.Time // since when the listener has accepted without a gap
 	storeBad   time.Time // when the ledger was last in trouble
 	holeTrip   holeTrip
+	probe      probeWatch
 	info       infoWatch
 	readings   []Reading
 	polls      pollWatch
@@ -115,6 +117,16 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 	if b.identity, err = loadIdentity(o.Ledger); err != nil {
 		return nil, err
 	}
+	if o.Webhook != nil && o.Webhook.Prober != nil {
+		if b.probe.prober, err = o.Webhook.Prober(b.telegramNow); err != nil {
+			return nil, fmt.Errorf("supervisor: bot %s: %w", o.Name, err)
+		}
+		if err := load(o.Ledger, keyProbe, &b.probe.memory); err != nil {
+			return nil, err
+		}
+		b.probe.noteAddress(o.Webhook.Params.IPAddress)
+		b.probe.judge = probe.Judge{Bad: o.Thresholds.ProbeBad, Of: o.Thresholds.ProbeOf, Impostors: o.Thresholds.ProbeImpostors}
+	}
 	var s failover.State
 	if err := load(o.Ledger, keyState, &s); err != nil {
 		return nil, err
@@ -129,6 +141,9 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 	b.publish(now)
 	return b, nil
 }
+
+// telegramNow is the time by Telegram's clock, as far as it is known.
+func (b *Bot) telegramNow() time.Time { return time.Now().Add(b.snapshot().Skew) }
 
 // post hands f to the loop. It returns false if the loop has ended.
 func (b *Bot) post(ctx context.Context, f func()) bool {
@@ -206,6 +221,7 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	b.withheld = false
 	b.askInfo(ctx, now)
 	b.askStandby(ctx, now)
+	b.askProbe(ctx, now)
 	b.detect(now)
 	b.watchPoll()
 	if b.state.Phase == failover.Webhook {

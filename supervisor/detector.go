@@ -204,7 +204,7 @@ func (b *Bot) read(now time.Time) []Reading {
 	if b.opt.Webhook != nil {
 		tlsReading := Reading{Signal: SignalTLS, Moves: true}
 		if b.chain != nil {
-			tlsReading = b.chain(now.Add(b.skew))
+			tlsReading = b.uploaded(now, b.chain(now.Add(b.skew)))
 		}
 		rs = append(rs, tlsReading, b.listening(now))
 		if b.state.Phase == failover.Webhook {
@@ -215,6 +215,7 @@ func (b *Bot) read(now time.Time) []Reading {
 			}
 			rs = append(rs, Reading{Signal: SignalDrift})
 		}
+		rs = append(rs, b.readProbe()...)
 	}
 	standby := Reading{Signal: SignalStandby}
 	if b.blind() {
@@ -390,7 +391,7 @@ func (b *Bot) ready() (bool, string) {
 			return false, r.Evidence
 		}
 	}
-	return true, ""
+	return b.probeReady(time.Now())
 }
 
 // registered begins the watch over a webhook that has just been set or adopted.
@@ -403,6 +404,7 @@ func (b *Bot) registered(s failover.State) {
 	b.stall.clear()
 	fresh := s.Cause.Name != failover.CauseStart && s.Cause.Name != failover.CauseTrialAtStart
 	b.telegram.registered(fresh)
+	b.probe.judge.Reset()
 	b.drift = drift{}
 	b.info.quiet = time.Time{}
 	b.info.standbySent, b.info.standbyErr = s.Registered, nil

@@ -103,10 +103,13 @@ func load(l Ledger, key string, v any) error {
 	return nil
 }
 
-func (i identity) save(ctx context.Context, l Ledger) error {
-	raw, err := json.Marshal(i)
+func (i identity) save(ctx context.Context, l Ledger) error { return save(ctx, l, keyIdentity, i) }
+
+// save writes a value as JSON.
+func save(ctx context.Context, l Ledger, key string, v any) error {
+	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return l.Save(ctx, map[string][]byte{keyIdentity: raw})
+	return l.Save(ctx, map[string][]byte{key: raw})
 }

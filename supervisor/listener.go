@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -39,6 +40,12 @@ func (l *listener) open(ctx context.Context) error {
 		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
 		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler,
 		Observe: l.stray, ObserveConn: l.connEvent,
+	}
+	if r := l.opt.Responder; r != nil {
+		o.Probe, o.Exempt = r, r.Exempt
+		// Our own probe may come from an address that nobody else may use, and can
+		// be told only once it speaks.
+		o.AllowConn = func(netip.Addr) bool { return r.Busy() }
 	}
 	if listen != nil {
 		ln, err := listen(ctx, l.opt.Address)

@@ -14,6 +14,7 @@ import (
 
 	"dualgram/chaos"
 	"dualgram/chaos/matrix"
+	"dualgram/chaos/pki"
 	"dualgram/chaos/telegramsim"
 	"dualgram/supervisor"
 	"dualgram/transport/delivery"
@@ -71,6 +72,14 @@ func falseAlarms() []fault {
 			r.sim.Restart(3*time.Second, false)
 			return nil
 		}, did: "the Bot API server restarts: deliveries in flight are cut, calls get 502 for 3 s"},
+		{name: "probe never good", lasts: 5 * time.Minute, prepare: func(r *matrixRun) { r.net.Blackhole(probeIP, true) }, begin: nothing,
+			did: "our own probe can't reach the webhook, and never could"},
+		{name: "probe turns bad", lasts: 5 * time.Minute, begin: blackhole(probeIP),
+			did: "our own probe can't reach the webhook any more, and Telegram can"},
+		{name: "probe's resolver loses the name", lasts: 5 * time.Minute, begin: resolver(),
+			did: "the webhook's name does not resolve from here, while Telegram knows its address"},
+		{name: "probe's resolver finds somebody else", lasts: 5 * time.Minute, prepare: (*matrixRun).double, begin: resolver(doubleIP),
+			did: "the webhook's name leads us, and not Telegram, to another host with a good certificate that answers 200"},
 		{name: "burst", lasts: 30 * time.Second, begin: (*matrixRun).burst,
 			did: "2,000 updates of 200 chats at once"},
 		{name: "duplicates", lasts: 60 * time.Second, begin: (*matrixRun).duplicates,
@@ -125,6 +134,37 @@ func flap(begin func(*matrixRun) func()) func(*matrixRun) func() {
 
 // telegramIP is where Telegram's connections come from.
 const telegramIP = "149.154.167.220"
+
+// probeIP is where our own probes come from.
+const probeIP = "203.0.113.7"
+
+// doubleIP is a host with our name that isn't ours.
+const doubleIP = "5.45.72.77"
+
+// resolver changes what the webhook's name resolves to for our own probe.
+func resolver(ips ...string) func(*matrixRun) func() {
+	return func(r *matrixRun) func() {
+		r.acted()
+		r.net.Host(testHost, ips...)
+		return func() { r.net.Host(testHost, testIP) }
+	}
+}
+
+// double starts a host that answers everything under our name with 200.
+func (r *matrixRun) double() {
+	pair, err := r.ca.Issue(time.Now(), pki.Leaf{Hosts: []string{testHost}})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	ln, err := r.net.Listen(doubleIP + ":443")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	srv := &http.Server{ErrorLog: discardLog, Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})}
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair.TLS()}})) })
+	r.cleanup = append(r.cleanup, func() { _ = srv.Close(); wg.Wait() })
+}
 
 func nothing(r *matrixRun) func() { r.acted(); return nil }
 
@@ -300,12 +340,12 @@ func (r *matrixRun) downtime() func() {
 // end when by our clock it is within the lead.
 func (r *matrixRun) fastClock() func() {
 	r.acted()
-	r.apiAt.skew.Store(int64(-24 * time.Hour))
+	r.skew.Store(int64(-24 * time.Hour))
 	time.Sleep(5 * time.Second) // until that is known
 	r.certify(time.Now().Add(100 * time.Second))
 	return func() {
 		r.certify(time.Now().AddDate(0, 3, 0))
-		r.apiAt.skew.Store(0)
+		r.skew.Store(0)
 	}
 }
 

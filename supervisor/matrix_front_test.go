@@ -27,6 +27,9 @@ import (
 // frontIP is where Telegram finds the webhook if something stands before it.
 const frontIP = "5.45.72.99"
 
+// discardLog is for servers that would log what a row breaks on purpose.
+var discardLog = log.New(io.Discard, "", 0)
+
 // frontMood is what a front does.
 type frontMood int32
 
@@ -208,8 +211,7 @@ func (r *matrixRun) proxy() {
 		},
 		TLSClientConfig: r.clientTLS(), MaxIdleConnsPerHost: 64,
 	}
-	quiet := log.New(io.Discard, "", 0)
-	rp := &httputil.ReverseProxy{Transport: tr, ErrorLog: quiet, Rewrite: func(pr *httputil.ProxyRequest) {
+	rp := &httputil.ReverseProxy{Transport: tr, ErrorLog: discardLog, Rewrite: func(pr *httputil.ProxyRequest) {
 		pr.SetURL(&url.URL{Scheme: "https", Host: testHost})
 		pr.Out.Host = pr.In.Host
 		if frontMood(f.mood.Load()) != frontNameless {
@@ -218,7 +220,7 @@ func (r *matrixRun) proxy() {
 			f.r.acted()
 		}
 	}}
-	srv := &http.Server{ErrorLog: quiet, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { f.serve(w, req, rp) })}
+	srv := &http.Server{ErrorLog: discardLog, Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { f.serve(w, req, rp) })}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = srv.Serve(tls.NewListener(ln, &tls.Config{Certificates: []tls.Certificate{pair.TLS()}})) })
 	r.cleanup = append(r.cleanup, func() { _ = srv.Close(); tr.CloseIdleConnections(); wg.Wait() })

@@ -13,6 +13,7 @@ import (
 	"dualgram/chaos/pki"
 	"dualgram/chaos/telegramsim"
 	"dualgram/supervisor"
+	"dualgram/transport"
 )
 
 // leased is a row of faults that the host carries itself.
@@ -170,6 +171,9 @@ func outages() []fault {
 			did: "the proxy no longer names the client, so that every request is refused"},
 		{name: "maintenance page says 200", prepare: (*matrixRun).proxy, begin: turn(frontMaintenance),
 			did: "the proxy answers everything with 200 and a page: Telegram believes that its updates were taken (what is eaten before the switch is gone, and counted apart)"},
+		{name: "every second update is eaten", prepare: (*matrixRun).proxy, rates: []float64{1, 50}, begin: func(r *matrixRun) func() {
+			return r.front.turns(frontMaintenance, func(body []byte) bool { return transport.Scan(body).HasID && transport.Scan(body).ID%2 == 0 })
+		}, did: "the proxy answers every second update with 200 and keeps it from us; probes get through"},
 		{name: "our URL set again without the secret", begin: foreignSet(url.Values{"url": {testURL}}),
 			did: "somebody sets our own URL without the secret token: every delivery is refused with 403"},
 		{name: "refused, and a call is lost", begin: along(refuseNetwork, apiFault(telegramsim.Fault{Kind: telegramsim.FaultLoseHang, Method: "deleteWebhook", Count: 1})),
@@ -221,11 +225,11 @@ func (r *matrixRun) stickHere() func() {
 // ownCertificate lets the run replace the certificate in service.
 func (r *matrixRun) ownCertificate() {
 	r.certify(time.Now().AddDate(0, 3, 0))
-	r.shape = func(o *supervisor.Options) {
-		cfg := o.Listeners[0].TLS.Clone()
+	r.listen = func(o *supervisor.ListenerOptions, _ *chaos.Registry) {
+		cfg := o.TLS.Clone()
 		cfg.Certificates = nil
 		cfg.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.pair.Load(), nil }
-		o.Listeners[0].TLS = cfg
+		o.TLS = cfg
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -61,7 +60,6 @@ type matrixRun struct {
 	h     *host
 	hook  func(*host, string) error
 	audit *auditLedger
-	apiAt *apiClock
 	bot   *moodyBot
 	front *front
 	pair  atomic.Pointer[tls.Certificate] // in service, if the run has its own
@@ -152,19 +150,6 @@ func (f *flow) end() {
 	f.stop = nil
 }
 
-// apiClock is the Bot API's front: its Date header can differ from our clock.
-type apiClock struct {
-	next http.Handler
-	skew atomic.Int64 // nanoseconds
-}
-
-func (a *apiClock) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if d := time.Duration(a.skew.Load()); d != 0 {
-		w.Header().Set("Date", time.Now().Add(d).UTC().Format(http.TimeFormat))
-	}
-	a.next.ServeHTTP(w, r)
-}
-
 // moodyBot is the bot behind dualgram, which can be slow or refuse updates. What
 // it refuses is not in its record.
 type moodyBot struct {
@@ -226,8 +211,6 @@ func runFaultHere(t *testing.T, f *fault, rate float64, seed uint64, plant strin
 	w.log = log
 	r := &matrixRun{testWorld: w, t: t, f: f, rate: rate, rng: rand.New(rand.NewPCG(seed, 0x6d6174726978))}
 	r.flow.r = r
-	r.apiAt = &apiClock{next: w.sim}
-	w.api.Handler = r.apiAt
 	w.sim.SetKnobs(telegramsim.Knobs{Latency: apiLatency, LatencyMax: apiLatencyMax})
 	r.audit = &auditLedger{fresh: map[int64]int{}, plant: plant}
 	r.bot = &moodyBot{next: w.bot}

@@ -7,6 +7,7 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/transport"
 	"dualgram/transport/botapi"
+	"dualgram/transport/probe"
 	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -46,10 +47,13 @@ type metrics struct {
 	infoAt  *prometheus.GaugeVec
 
 	telegramErrors *prometheus.CounterVec
+	probes         *prometheus.CounterVec
+	probeTime      *prometheus.HistogramVec
 	standbyOK      *prometheus.GaugeVec
 	conflicts      *prometheus.CounterVec
 	pollKicks      *prometheus.CounterVec
 	replies        *prometheus.CounterVec
+	certificateEnd *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -96,12 +100,15 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		requestTime:    histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
 		conns:          counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
 		pending:        gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
+		probes:         counter("probes_total", "Probes of the webhook from outside, by the stage that failed; ok if none did.", "stage"),
+		probeTime:      histogram("probe_duration_seconds", "How long a probe took.", quick),
 		telegramErrors: counter("telegram_webhook_errors_total", "Failed deliveries that Telegram newly reported, by class.", "class"),
 		infoAt:         gauge("telegram_info_last_success_timestamp_seconds", "When getWebhookInfo last answered."),
 		standbyOK:      gauge("standby_ready", "1 if polling could take over."),
 		conflicts:      counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
 		pollKicks:      counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
 		replies:        counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
+		certificateEnd: gauge("certificate_not_after_timestamp_seconds", "When the certificate in service ends. There is no value where a proxy ends TLS."),
 	}
 	if reg == nil {
 		return m, nil
@@ -162,6 +169,10 @@ func (m *metrics) bot(name string) *botMetrics {
 	for _, c := range botapi.WebhookErrorClasses() {
 		m.telegramErrors.WithLabelValues(name, string(c))
 	}
+	for _, s := range []probe.Stage{"", probe.StageDNS, probe.StageConnect, probe.StageTLS, probe.StageHTTP, probe.StageProof} {
+		m.probes.WithLabelValues(name, stageName(s))
+	}
+	m.probeTime.WithLabelValues(name)
 	for _, s := range Signals() {
 		m.signals.WithLabelValues(name, s)
 		m.trips.WithLabelValues(name, s)
@@ -268,6 +279,19 @@ func (b *botMetrics) delivered(o dispatch.Outcome) {
 func (b *botMetrics) info(i botapi.WebhookInfo, now time.Time) {
 	b.pending.Set(float64(i.PendingUpdateCount))
 	b.infoAt.Set(seconds(now))
+}
+
+// probed counts a probe.
+func (b *botMetrics) probed(r probe.Result) {
+	b.m.probes.WithLabelValues(b.name, stageName(r.Stage)).Inc()
+	b.m.probeTime.WithLabelValues(b.name).Observe(r.Took.Seconds())
+}
+
+func stageName(s probe.Stage) string {
+	if s == "" {
+		return "ok"
+	}
+	return string(s)
 }
 
 // telegramError counts what Telegram newly reports; the empty class is nothing.

@@ -17,6 +17,8 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/probe"
+	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -70,6 +72,14 @@ type ListenerOptions struct {
 	// WrapListener and WrapHandler are seams for faults; nil means none.
 	WrapListener func(net.Listener) net.Listener
 	WrapHandler  func(http.Handler) http.Handler
+	// Responder answers the probes of the bots behind this listener; nil: there
+	// are none.
+	Responder *probe.Responder
+	// Refused returns the certificate pair on disk that is not in service, to be
+	// warned about; nil where there are no such files. Renewal says in a sentence
+	// how the certificate is renewed; empty: the operator replaces the files.
+	Refused func() webhook.Refusal
+	Renewal string
 	// MaxConns bounds the open connections; 0 derives it from the process's limit.
 	MaxConns int
 }
@@ -89,6 +99,9 @@ type WebhookOptions struct {
 	// others by X-Forwarded-For.
 	Networks       []netip.Prefix
 	TrustedProxies []netip.Prefix
+	// Prober makes what looks at the webhook from outside, given Telegram's clock;
+	// its Responder must be the listener's. Nil: nobody does.
+	Prober func(now func() time.Time) (Prober, error)
 }
 
 // params is what setWebhook is to be called with now.

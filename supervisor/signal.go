@@ -1,6 +1,10 @@
 package supervisor
 
-import "time"
+import (
+	"time"
+
+	"dualgram/transport/probe"
+)
 
 // The names of the signals: the same in status, metrics, journal, alerts and
 // runbooks.
@@ -121,6 +125,10 @@ type Thresholds struct {
 	// ProbeInterval (4 s) is the pause between two probes, ProbeSuspect (0.5 s)
 	// while the last one was bad or a signal is suspect.
 	ProbeInterval, ProbeSuspect time.Duration
+	// ProbeBad (3) bad ones of the last ProbeOf (4) make the probe bad, if one was
+	// good in this registration; ProbeImpostors (2) answers by somebody else in a
+	// row trip impostor.
+	ProbeBad, ProbeOf, ProbeImpostors int
 	// Excuse (130 s) is how long after our own downtime or refusal a stall may be
 	// Telegram's back-off, which is at most 120 s (WebhookActor.cpp:493-523).
 	Excuse time.Duration
@@ -174,6 +182,9 @@ func (t Thresholds) WithDefaults() Thresholds {
 	num(&t.HoleGone, 2)
 	num(&t.RedeliveryMin, 2)
 	num(&t.ErrorSoft, 2)
+	num(&t.ProbeBad, probe.DefaultBad)
+	num(&t.ProbeOf, probe.DefaultOf)
+	num(&t.ProbeImpostors, probe.DefaultImpostors)
 	if t.FailShare == 0 {
 		t.FailShare = 0.5
 	}

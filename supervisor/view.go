@@ -22,6 +22,7 @@ type view struct {
 	Foreign  string    // the foreign webhook, redacted
 	Rival    time.Time // since when another poller has been seen; zero if none
 	Skew     time.Duration
+	Probe    string    // ok, bad, unproven or disabled
 	Limited  time.Time // until then a 429 forbids getWebhookInfo
 }
 
@@ -36,6 +37,7 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Blind = b.blind()
 	b.view.Ticked = now
 	b.view.Skew = b.skew
+	b.view.Probe = b.probeState()
 	b.view.Limited = b.info.until
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {

@@ -85,7 +85,16 @@ func (b *Bot) infoInterval() time.Duration {
 		return b.opt.Thresholds.InfoSuspect
 	}
 	for _, r := range b.readings {
-		if r.Level != Clear && r.Signal != SignalStore && r.Signal != SignalStandby {
+		if r.Level == Clear {
+			continue
+		}
+		switch r.Signal {
+		case SignalStore, SignalStandby, SignalDrift:
+		case SignalProbe:
+			if time.Since(r.Since) < probeHurry {
+				return b.opt.Thresholds.InfoSuspect
+			}
+		default:
 			return b.opt.Thresholds.InfoSuspect
 		}
 	}
@@ -155,6 +164,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		}))
 	}
 	b.watchDrift(ctx, now, info)
+	b.probe.noteAddress(info.IPAddress)
 	if current && b.state.Phase == failover.Polling {
 		b.polls.sampled(sent, info.PendingUpdateCount, b.poller.Progress())
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/probe"
 
 	"github.com/rs/zerolog"
 )
@@ -51,9 +53,10 @@ type testWorld struct {
 	api   *http.Server
 	apiWG sync.WaitGroup
 
-	tune  func(*supervisor.BotOptions)
-	shape func(*supervisor.Options)
-	log   zerolog.Logger
+	tune   func(*supervisor.BotOptions)
+	listen func(*supervisor.ListenerOptions, *chaos.Registry)
+	skew   atomic.Int64 // nanoseconds that the Bot API's Date header is ahead
+	log    zerolog.Logger
 
 	hosts   []*host
 	cleanup []func()
@@ -80,7 +83,12 @@ func newWorld(t testing.TB, seed uint64) *testWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.api = &http.Server{Handler: w.sim}
+	w.api = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if skew := time.Duration(w.skew.Load()); skew != 0 {
+			rw.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		}
+		w.sim.ServeHTTP(rw, r)
+	})}
 	w.apiWG.Go(func() { _ = w.api.Serve(ln) })
 	return w
 }
@@ -144,6 +152,12 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// Our own probe sees the webhook from somewhere else than this host.
+	responder := &probe.Responder{}
+	outside := w.net.From("203.0.113.7")
+	prober := func(now func() time.Time) (supervisor.Prober, error) {
+		return probe.New(probe.Options{URL: testURL, Roots: w.ca.Pool(), Responder: responder, Now: now, Dial: outside.Dial, Resolver: w.net})
+	}
 	var point transport.Hook
 	if hook != nil {
 		point = func(_ context.Context, p string) error { return hook(h, p) }
@@ -151,7 +165,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	bo := supervisor.BotOptions{
 		Name: "test", BotID: w.botID, API: api, Ledger: ledger,
 		Webhook: &supervisor.WebhookOptions{Listener: testIP + ":443",
-			Params: botapi.SetWebhook{URL: testURL, SecretToken: secret, MaxConnections: 40}},
+			Params: botapi.SetWebhook{URL: testURL, SecretToken: secret, MaxConnections: 40}, Prober: prober},
 		Handler: w.bot,
 		Policy:  failover.Policy{HoldDown: 10 * time.Second, MaxHoldDown: 10 * time.Second},
 		Hook:    point,
@@ -160,28 +174,29 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if w.tune != nil {
 		w.tune(&bo)
 	}
+	lo := supervisor.ListenerOptions{
+		Address: testIP + ":443",
+		TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),
+		Listen: func(_ context.Context, a string) (net.Listener, error) {
+			ln, err := h.proc.Listen(a)
+			if err != nil {
+				return nil, err
+			}
+			return h.faults.ReopenListener(ln, func() (net.Listener, error) { return h.proc.Listen(a) }), nil
+		},
+		WrapHandler: h.faults.Handler,
+		MaxConns:    512,
+		Responder:   responder,
+	}
+	if w.listen != nil {
+		w.listen(&lo, h.faults)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
-	o := supervisor.Options{
+	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log,
-		Listeners: []supervisor.ListenerOptions{{
-			Address: testIP + ":443",
-			TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),
-			Listen: func(_ context.Context, a string) (net.Listener, error) {
-				ln, err := h.proc.Listen(a)
-				if err != nil {
-					return nil, err
-				}
-				return h.faults.ReopenListener(ln, func() (net.Listener, error) { return h.proc.Listen(a) }), nil
-			},
-			WrapHandler: h.faults.Handler,
-			MaxConns:    512,
-		}},
-	}
-	if w.shape != nil {
-		w.shape(&o)
-	}
-	h.sup, err = supervisor.New(ctx, o)
+		Listeners: []supervisor.ListenerOptions{lo},
+	})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ func TestImportRule(t *testing.T) {
 		"transport/webhook":   {"transport"},
 		"transport/polling":   {"transport", "transport/botapi"},
 		"transport/delivery":  {"transport"},
+		"transport/probe":     {},
 		"store":               {"transport"},
 		"supervisor/failover": {},
 		"supervisor/console":  {},

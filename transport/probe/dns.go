@@ -83,11 +83,12 @@ func choose(host string, v4, v6 answer, local bool) (netip.Addr, Reason, string)
 		return v4.addrs[0], reason, detail
 	}
 	var dns *net.DNSError
+	var family *net.AddrError // the hosts file has the name, with IPv6 only
 	isDNS := errors.As(v4.err, &dns)
 	switch {
 	case errors.Is(v4.err, context.DeadlineExceeded), isDNS && dns.IsTimeout:
 		return netip.Addr{}, ReasonDNSTimeout, fmt.Sprintf("no answer from the DNS for %s: look at the name server of this host, or name one in probe.resolver", host)
-	case v4.err != nil && (!isDNS || !dns.IsNotFound):
+	case v4.err != nil && !(isDNS && dns.IsNotFound) && !errors.As(v4.err, &family):
 		return netip.Addr{}, ReasonDNSFailed, fmt.Sprintf("the DNS answers with an error for %s: look at the zone (DNSSEC, name servers) and at the name server of this host", host)
 	case len(v6.addrs) > 0 && local:
 		return v6.addrs[0], "", ""

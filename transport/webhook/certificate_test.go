@@ -154,7 +154,8 @@ func TestCertificateReload(t *testing.T) {
 			writePair(t, dir, first)
 			cert := load(t, dir)
 			c.then(dir)
-			changed, err := cert.Reload(now, host)
+			ch, err := cert.Reload(now, host)
+			changed := ch.Replaced
 			if changed != c.changed || !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
 				t.Errorf("changed %v, %v", changed, err)
 			}

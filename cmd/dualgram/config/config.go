@@ -99,12 +99,16 @@ type Webhook struct {
 	Probe           Probe          `key:"probe"`
 }
 
-// TLS is the certificate pair of a listener.
+// TLS is the certificate pair of a listener. It comes from files that somebody
+// else renews, or dualgram makes it itself.
 type TLS struct {
 	// Off means plain HTTP behind a proxy that ends TLS (tls: off).
 	Off      bool   `key:"-"`
 	CertFile string `key:"cert_file"`
 	KeyFile  string `key:"key_file"`
+	// SelfSigned has a pair made, renewed, and uploaded to Telegram. It is kept in
+	// CertFile and KeyFile, or without them beside the store.
+	SelfSigned bool `key:"self_signed"`
 }
 
 // Probe is the check of the webhook from outside.
@@ -258,6 +262,9 @@ func (c *Config) PollingOnly() bool {
 	}
 	return true
 }
+
+// Uploads says whether Telegram is given the certificate, to trust it alone.
+func (w *Webhook) Uploads() bool { return !w.TLS.Off && (w.UploadCertificate || w.TLS.SelfSigned) }
 
 // Path returns the path under which the listener serves the bot: that of its
 // public URL, "/" if there is none.

@@ -3,10 +3,8 @@ package host
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"time"
 
@@ -18,12 +16,10 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
-	"dualgram/transport/webhook"
 )
 
 // listeners makes one listener for each address that bots share.
-func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*webhook.Certificate, err error) {
-	certs = map[string]*webhook.Certificate{}
+func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 	seen := map[string]bool{}
 	for i := range h.cfg.Bots {
 		w := &h.cfg.Bots[i].Webhook
@@ -35,19 +31,19 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*w
 			Address:     w.Listen,
 			Listen:      h.listen,
 			WrapHandler: h.faults.Handler,
+			Responder:   &h.probes,
 		}
 		if !w.TLS.Off {
-			cert, err := webhook.LoadCertificate(w.TLS.CertFile, w.TLS.KeyFile)
+			cert, err := h.openCertificate(w)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			certs[w.Listen] = cert
-			l.TLS = h.faults.TLSConfig(&tls.Config{GetCertificate: cert.GetCertificate, MinVersion: tls.VersionTLS12})
-			h.reloadCertificate(cert, hostOf(w.PublicURL), w.TLS.CertFile)
+			l.TLS = h.faults.TLSConfig(cert.TLSConfig())
+			l.Refused, l.Renewal = cert.Refused, cert.renewal()
 		}
 		ls = append(ls, l)
 	}
-	return ls, certs, nil
+	return ls, nil
 }
 
 // listen opens the socket with the faults' seam in it. A refused port really is
@@ -64,32 +60,12 @@ func (h *Host) listen(ctx context.Context, address string) (net.Listener, error)
 	}), nil
 }
 
-func (h *Host) reloadCertificate(cert *webhook.Certificate, host, file string) {
-	h.reload = append(h.reload, func() {
-		changed, err := cert.Reload(time.Now(), host)
-		switch {
-		case err != nil:
-			h.log.Error().Err(err).Str("file", file).Msg("the certificate was not reloaded; the one in service stays")
-		case changed:
-			h.log.Info().Str("file", file).Time("not_after", cert.Leaf().NotAfter).Msg("a new certificate is in service")
-		}
-	})
-}
-
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
 // bots makes the supervisor's options for every bot of the configuration.
-func (h *Host) bots(ctx context.Context, certs map[string]*webhook.Certificate) ([]supervisor.BotOptions, error) {
+func (h *Host) bots(ctx context.Context) ([]supervisor.BotOptions, error) {
 	var all []supervisor.BotOptions
 	ids := map[int64]string{}
 	for i := range h.cfg.Bots {
-		o, err := h.bot(ctx, i, certs)
+		o, err := h.bot(ctx, i)
 		if err != nil {
 			return nil, fmt.Errorf("bot %s: %w", h.cfg.Bots[i].Name, err)
 		}
@@ -102,7 +78,7 @@ func (h *Host) bots(ctx context.Context, certs map[string]*webhook.Certificate) 
 	return all, nil
 }
 
-func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certificate) (supervisor.BotOptions, error) {
+func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	c := &h.cfg.Bots[i]
 	token, warnings, err := config.ReadToken(h.cfg, i)
 	if err != nil {
@@ -136,7 +112,7 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 		if secret, err = h.secret(ctx, i, ledger); err != nil {
 			return o, err
 		}
-		if o.Webhook, err = h.webhook(c, secret, certs); err != nil {
+		if o.Webhook, err = h.webhook(c, secret); err != nil {
 			return o, err
 		}
 	}
@@ -163,7 +139,7 @@ func allowed(c *config.Bot) []string {
 // means the default, and whoever writes 0s doesn't.
 func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
-func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.Certificate) (*supervisor.WebhookOptions, error) {
+func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
@@ -173,14 +149,12 @@ func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.C
 	if !c.Webhook.AllowNetworks.Any {
 		w.Networks = c.Webhook.AllowNetworks.Prefixes
 	}
-	if c.Webhook.UploadCertificate {
-		cert := certs[c.Webhook.Listen]
-		if cert == nil {
-			return nil, fmt.Errorf("webhook.upload_certificate needs webhook.tls with a cert_file")
-		}
-		w.Certificate = cert.PEM
+	if c.Webhook.Uploads() {
+		w.Certificate = h.certs[c.Webhook.Listen].PEM
 	}
-	return w, nil
+	var err error
+	w.Prober, err = h.prober(c, w.Certificate)
+	return w, err
 }
 
 // keySecret is where the ledger keeps a secret that no file holds.

@@ -23,6 +23,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -60,8 +61,10 @@ type Host struct {
 	console *console.Server
 	observe net.Listener
 	reg     *prometheus.Registry
+	certs   map[string]*certificate // by listen address
 	closers []func()
 	reload  []func()
+	probes  probe.Responder // answers the probes of all bots, on every listener
 }
 
 // New puts everything together and takes the store, the sockets and the
@@ -72,7 +75,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
-	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry()}
+	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry(), certs: map[string]*certificate{}}
 	defer func() {
 		if err != nil {
 			h.Close()
@@ -92,11 +95,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run"}); err != nil {
 		return nil, err
 	}
-	listeners, certs, err := h.listeners()
+	listeners, err := h.listeners()
 	if err != nil {
 		return nil, err
 	}
-	bots, err := h.bots(ctx, certs)
+	bots, err := h.bots(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -185,6 +188,9 @@ func (h *Host) Run(ctx context.Context) error {
 			defer cancel()
 			_ = srv.Shutdown(c)
 		})
+	}
+	for _, c := range h.certs {
+		wg.Go(func() { h.keepCertificate(side, c) })
 	}
 	err := h.sup.Run(ctx)
 	stopSide()
