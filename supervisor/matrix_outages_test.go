@@ -184,12 +184,12 @@ func outages() []fault {
 			did: "the port answers with RST, and one getWebhookInfo is lost"},
 		{name: "refused, and the first poll fails", begin: along(refuseNetwork, apiFault(telegramsim.Fault{Kind: telegramsim.FaultHTML, Method: "getUpdates", Count: 1})),
 			did: "the port answers with RST, and the front of the Bot API answers the first poll with an HTML 502"},
-		{name: "refused, then a name that doesn't exist", begin: along(refuseNetwork, resolves()), lasts: 160 * time.Second,
-			did: "the port answers with RST; meanwhile the name vanishes, so that sets are refused until it is back"},
-		{name: "refused, then an IPv6 address only", begin: along(refuseNetwork, resolves("2001:db8::1")), lasts: 160 * time.Second,
-			did: "the port answers with RST; meanwhile the name has an AAAA record only, so that sets are refused"},
-		{name: "a wrong address at the next set", begin: (*matrixRun).wrongAddress, lasts: 160 * time.Second,
-			did: "the port answers with RST; at the failback the name leads to a host that swallows everything, and the trial must see it"},
+		{name: "the name is gone at the next set", lasts: 160 * time.Second, begin: refusedAnd(),
+			did: "the port answers with RST for 20 s; meanwhile the name vanishes from Telegram's resolver, so that sets are refused until it is back"},
+		{name: "an IPv6 address only at the next set", lasts: 160 * time.Second, begin: refusedAnd("2001:db8::1"),
+			did: "the port answers with RST for 20 s; meanwhile the name has an AAAA record only for Telegram, so that sets are refused"},
+		{name: "a wrong address at the next set", lasts: 160 * time.Second, begin: refusedAnd(wrongIP),
+			did: "the port answers with RST for 20 s; at the failback Telegram's resolver finds a host that swallows everything, and the trial must see it"},
 	}
 	for i := range rows {
 		f := &rows[i]
@@ -248,26 +248,26 @@ func (r *matrixRun) shortCertificate() func() {
 	return func() { r.certify(time.Now().AddDate(0, 3, 0)) }
 }
 
-// resolves changes what the webhook's name resolves to, for whoever asks anew.
-func resolves(ips ...string) func(*matrixRun) func() {
-	return func(r *matrixRun) func() {
-		r.resolve(ips...)
-		return func() { r.resolve(testIP) }
-	}
-}
-
-func (r *matrixRun) resolve(ips ...string) {
-	r.net.Host(testHost, ips...)
-	r.sim.SetHost(testHost, ips...)
-	r.sim.FlushDNS()
-}
-
 // wrongIP swallows every connection.
 const wrongIP = "5.45.72.66"
 
-func (r *matrixRun) wrongAddress() func() {
-	r.net.Blackhole(wrongIP, true)
-	return along(refuseNetwork, resolves(wrongIP))(r)
+// refusedAnd refuses connections for a while, during which Telegram's resolver
+// comes to find something else for the webhook's name, to the end of the row.
+func refusedAnd(ips ...string) func(*matrixRun) func() {
+	return func(r *matrixRun) func() {
+		r.net.Blackhole(wrongIP, true)
+		heal := refuseNetwork(r)
+		r.sim.SetHost(testHost, ips...)
+		r.sim.FlushDNS()
+		short := time.AfterFunc(20*time.Second, heal)
+		return func() {
+			if short.Stop() {
+				heal()
+			}
+			r.sim.SetHost(testHost, testIP)
+			r.sim.FlushDNS()
+		}
+	}
 }
 
 // foreignSet sets the webhook as somebody else with the token would.

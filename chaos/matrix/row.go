@@ -114,7 +114,11 @@ func (r *Row) sampleViolations(s Sample, bad func(Sample, string, ...any)) {
 		if s.Eaten > 0 && (s.Switch == None || s.Switch > Budget) {
 			bad(s, "updates were eaten for %v", s.Switch.Round(time.Millisecond))
 		}
-		if s.Failovers == 0 && !r.Stays {
+		switch {
+		case s.Failovers > 0 || r.Stays:
+		case s.Changes > 0:
+			bad(s, "it was not taken for an outage: %d changes of mode by %v and no failover", s.Changes, s.Signals)
+		default:
 			bad(s, "the mode stayed")
 		}
 	case FalseAlarm:
