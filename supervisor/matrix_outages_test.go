@@ -184,11 +184,11 @@ func outages() []fault {
 			did: "the port answers with RST, and one getWebhookInfo is lost"},
 		{name: "refused, and the first poll fails", begin: along(refuseNetwork, apiFault(telegramsim.Fault{Kind: telegramsim.FaultHTML, Method: "getUpdates", Count: 1})),
 			did: "the port answers with RST, and the front of the Bot API answers the first poll with an HTML 502"},
-		{name: "the name is gone at the next set", lasts: 160 * time.Second, begin: refusedAnd(),
+		{name: "the name is gone at the next set", lasts: 160 * time.Second, rates: []float64{1, 50}, begin: refusedAnd(),
 			did: "the port answers with RST for 20 s; meanwhile the name vanishes from Telegram's resolver, so that sets are refused until it is back"},
-		{name: "an IPv6 address only at the next set", lasts: 160 * time.Second, begin: refusedAnd("2001:db8::1"),
+		{name: "an IPv6 address only at the next set", lasts: 160 * time.Second, rates: []float64{1, 50}, begin: refusedAnd("2001:db8::1"),
 			did: "the port answers with RST for 20 s; meanwhile the name has an AAAA record only for Telegram, so that sets are refused"},
-		{name: "a wrong address at the next set", lasts: 160 * time.Second, begin: refusedAnd(wrongIP),
+		{name: "a wrong address at the next set", lasts: 160 * time.Second, rates: []float64{1, 50}, begin: refusedAnd(wrongIP),
 			did: "the port answers with RST for 20 s; at the failback Telegram's resolver finds a host that swallows everything, and the trial must see it"},
 	}
 	for i := range rows {
