@@ -287,6 +287,7 @@ func (r *matrixRun) duplicates() func() {
 			r.problem("redeliver: %v", err)
 		}
 		r.acted()
+		time.Sleep(200 * time.Millisecond)
 	}
 	return nil
 }

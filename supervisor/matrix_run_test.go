@@ -200,6 +200,13 @@ const (
 	apiLatency, apiLatencyMax = 20 * time.Millisecond, 300 * time.Millisecond
 )
 
+// lateThresholds plant a late switch: every signal that can see an outage is slow.
+func lateThresholds() supervisor.Thresholds {
+	const late = 14 * time.Second
+	return supervisor.Thresholds{Stall: late, StallProbe: late, Timeout: late, Hole: late, ErrorConfirm: late, ErrorSoft: 1000,
+		FailRow: 1000, FailMin: 1000, RedeliveryMin: 1000}
+}
+
 // runFault carries out one run in virtual time.
 func runFault(t *testing.T, f *fault, rate float64, seed uint64, plant string, log zerolog.Logger) (s matrix.Sample) {
 	synctest.Test(t, func(t *testing.T) { s = runFaultHere(t, f, rate, seed, plant, log) })
@@ -221,7 +228,7 @@ func runFaultHere(t *testing.T, f *fault, rate float64, seed uint64, plant strin
 		o.Policy.HoldDown, o.Policy.MaxHoldDown = 0, 0 // the defaults of the product
 		o.Policy.Seed = seed
 		if plant == "late" {
-			o.Thresholds = supervisor.Thresholds{Stall: 14 * time.Second, Timeout: 14 * time.Second, FailRow: 1000, FailMin: 1000}
+			o.Thresholds = lateThresholds()
 			o.Budget = time.Minute
 		}
 	}
