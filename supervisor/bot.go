@@ -51,6 +51,9 @@ type Bot struct {
 	fail    *failRate                           // of the present registration; changed under mu
 	arrived arrivals
 
+	secrets   secrets    // that the listener takes besides the wanted one
+	migration *migration // nil for a bot that only polls
+
 	mu   sync.Mutex // guards view, the loop's state for readers, and fail
 	view view
 
@@ -79,6 +82,9 @@ type Bot struct {
 	vetoed     time.Time // when a veto hook last forbade something
 	lost       lossWatch
 	lastTick   time.Time
+	lastWall   time.Time
+	jump       time.Duration // of the wall clock, not reconciled yet
+	rotation   rotation
 	skew       time.Duration // Telegram's clock minus ours
 	tookOver   bool
 	clearSince time.Time // since when no signal has been in doubt
@@ -126,6 +132,12 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 		}
 		b.probe.noteAddress(o.Webhook.Params.IPAddress)
 		b.probe.judge = probe.Judge{Bad: o.Thresholds.ProbeBad, Of: o.Thresholds.ProbeOf, Impostors: o.Thresholds.ProbeImpostors}
+	}
+	b.secrets.follow(b.identity, time.Now())
+	if o.Webhook != nil {
+		if b.migration, err = loadMigration(o.Ledger, o.Webhook.SecretMigration); err != nil {
+			return nil, err
+		}
 	}
 	var s failover.State
 	if err := load(o.Ledger, keyState, &s); err != nil {
@@ -209,15 +221,7 @@ func (b *Bot) deleteOnStop(ctx context.Context) {
 
 // tick judges everything once.
 func (b *Bot) tick(ctx context.Context, now time.Time) {
-	if !b.lastTick.IsZero() {
-		mono := now.Sub(b.lastTick)
-		wall := now.Round(0).Sub(b.lastTick.Round(0))
-		if d := wall - mono; d > wallJump || d < -wallJump {
-			b.log.Warn().Dur("jump", d).Msg("the wall clock jumped: reading the world anew")
-			b.info.soon = true
-		}
-	}
-	b.lastTick = now
+	b.watchClock(ctx, now)
 	b.withheld = false
 	b.askInfo(ctx, now)
 	b.askStandby(ctx, now)
@@ -231,6 +235,8 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 		}
 	}
 	b.firstUpdates(ctx)
+	b.watchMigration(ctx, now)
+	b.watchSecret(ctx, now)
 	ready, why := b.ready()
 	b.step(ctx, failover.Event{Kind: failover.Tick, At: now, Ready: ready, NotReady: why, Drained: b.drained()})
 	if b.dirty {
@@ -246,6 +252,28 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	b.publish(now)
 }
 
+// watchClock notices that the wall clock jumped, which happens when it is set and
+// when the host was suspended. What was persisted is wall time, so everything is
+// reconciled as at a start, once no job is under way.
+func (b *Bot) watchClock(ctx context.Context, now time.Time) {
+	wall := b.opt.WallClock().Round(0)
+	if !b.lastTick.IsZero() {
+		if d := wall.Sub(b.lastWall) - now.Sub(b.lastTick); d > wallJump || d < -wallJump {
+			b.log.Warn().Dur("jump", d).Msg("the wall clock jumped: everything is reconciled as at a start")
+			b.jump += d
+			b.info.soon = true
+		}
+	}
+	b.lastTick, b.lastWall = now, wall
+	if b.jump == 0 || b.state.Busy {
+		return
+	}
+	if b.apply(ctx, failover.Event{Kind: failover.ClockJumped, At: now, Epoch: b.state.Epoch,
+		Cause: failover.Cause{Name: failover.CauseClockJump, Evidence: b.jump.Round(time.Second).String()}}) == nil {
+		b.jump = 0
+	}
+}
+
 func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
 	if r.Signal == SignalHole && b.holeTrip.at.IsZero() {
 		b.holeTripped(now)
@@ -254,9 +282,23 @@ func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
 		Kind: failover.Trip, At: now, Epoch: b.state.Epoch,
 		Cause:        failover.Cause{Name: r.Signal, Evidence: r.Evidence},
 		Excused:      r.Excused,
-		StoreFailing: !b.health().OK,
+		StoreFailing: b.storeBehind(now, r),
 		Blind:        b.blind(),
 	}, r.Since)
+}
+
+// storeCalm is how long the ledger must have been well for a flush to make sense:
+// a disk that is nearly full takes a commit now and then.
+const storeCalm = 10 * time.Second
+
+// storeBehind tells whether what an excused reading sees is the ledger's doing.
+// Where it refuses deliveries again soon after a flush, another round trip would
+// bring nothing, and no fault of the path is to be seen.
+func (b *Bot) storeBehind(now time.Time, r Reading) bool {
+	if !b.health().OK || !b.storeBad.IsZero() && now.Sub(b.storeBad) < storeCalm {
+		return true
+	}
+	return r.Excused && now.Sub(b.state.LastFlush) < failover.FlushInterval && b.excused(now, b.arrived.lastWithheld())
 }
 
 // step applies an event that comes again by itself if its decision could not be
@@ -277,8 +319,12 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, onset ...time.Time) e
 	}
 	var moved *Event
 	if f.Moved {
+		cause := n.Cause
+		if e.Kind == failover.ClockJumped { // the state keeps what the boot table asks for
+			cause = e.Cause
+		}
 		moved = &Event{At: e.At, Bot: b.opt.Name, Kind: EventPhase, Epoch: n.Epoch,
-			From: b.state.Phase.String(), To: n.Phase.String(), Cause: n.Cause.Name, Evidence: n.Cause.Evidence}
+			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence}
 	}
 	if f.Persist {
 		err := b.persist(ctx, n, moved)
@@ -302,7 +348,7 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, onset ...time.Time) e
 // result tells which events report what has already happened.
 func result(k failover.Kind) bool {
 	switch k {
-	case failover.Polled, failover.PollFailed, failover.SetAcked, failover.SetFailed, failover.SetUnknown,
+	case failover.Polled, failover.PollFailed, failover.SetAcked, failover.SetFailed, failover.SetUnsent, failover.SetUnknown,
 		failover.Refused, failover.PollerLost, failover.Proven:
 		return true
 	}

@@ -79,6 +79,9 @@ func (a *arrivals) lastRefused() time.Time {
 // the request's goroutine.
 func (b *Bot) outcome(o webhook.Outcome) {
 	b.metrics.request(o)
+	if o.Secret == webhook.SecretMissing && o.Cause.OK() {
+		b.migration.taken.Add(1)
+	}
 	if !o.Authenticated {
 		return // strangers are counted, and move nothing
 	}

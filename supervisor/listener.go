@@ -66,6 +66,7 @@ func (l *listener) open(ctx context.Context) error {
 		}
 	}
 	l.server = s
+	l.serving = true // the kernel accepts from here on
 	return nil
 }
 
@@ -83,7 +84,6 @@ func (l *listener) handle(r webhook.Route) error {
 // run serves until the context ends, and gets a lost listener back.
 func (l *listener) run(ctx context.Context) {
 	for {
-		l.setServing(true)
 		err := l.current().Run(ctx)
 		l.setServing(false)
 		if ctx.Err() != nil {

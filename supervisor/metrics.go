@@ -41,6 +41,7 @@ type metrics struct {
 
 	requests    *prometheus.CounterVec
 	requestTime *prometheus.HistogramVec
+	secretUses  *prometheus.CounterVec
 	conns       *prometheus.CounterVec
 
 	pending *prometheus.GaugeVec
@@ -109,6 +110,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		pollKicks:      counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
 		replies:        counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
 		certificateEnd: gauge("certificate_not_after_timestamp_seconds", "When the certificate in service ends. There is no value where a proxy ends TLS."),
+		secretUses:     counter("webhook_secret_accepted_total", "Requests let in, by the secret they had: the current one, the previous one while that is good, or none during a migration.", "which"),
 	}
 	if reg == nil {
 		return m, nil
@@ -136,6 +138,7 @@ type botMetrics struct {
 	received, duplicates map[transport.Source]prometheus.Counter
 	lastUpdate           map[transport.Source]prometheus.Gauge
 	requests             map[webhook.Cause]prometheus.Counter
+	secretUses           map[webhook.SecretUse]prometheus.Counter
 	requestTime          prometheus.Observer
 	results              map[dispatch.Result]prometheus.Counter
 	deliverFor, waited   prometheus.Observer
@@ -147,6 +150,7 @@ func (m *metrics) bot(name string) *botMetrics {
 		m: m, name: name,
 		received: map[transport.Source]prometheus.Counter{}, duplicates: map[transport.Source]prometheus.Counter{},
 		lastUpdate: map[transport.Source]prometheus.Gauge{},
+		secretUses: map[webhook.SecretUse]prometheus.Counter{},
 		requests:   map[webhook.Cause]prometheus.Counter{}, results: map[dispatch.Result]prometheus.Counter{},
 		requestTime: m.requestTime.WithLabelValues(name), deliverFor: m.deliverFor.WithLabelValues(name),
 		waited: m.waited.WithLabelValues(name), pending: m.pending.WithLabelValues(name), infoAt: m.infoAt.WithLabelValues(name),
@@ -158,6 +162,9 @@ func (m *metrics) bot(name string) *botMetrics {
 	}
 	for _, c := range webhook.Causes() {
 		b.requests[c] = m.requests.WithLabelValues(name, string(c))
+	}
+	for _, u := range webhook.SecretUses() {
+		b.secretUses[u] = m.secretUses.WithLabelValues(name, string(u))
 	}
 	for _, r := range []dispatch.Result{dispatch.Taken, dispatch.Failed, dispatch.Buried} {
 		b.results[r] = m.deliveries.WithLabelValues(name, string(r))
@@ -179,6 +186,7 @@ func (m *metrics) bot(name string) *botMetrics {
 		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
 	}
 	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver)
+	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), CauseSecretRotation)
 	for _, c := range []string{"lost", "expired_suspected"} {
 		m.losses.WithLabelValues(name, c)
 	}
@@ -259,6 +267,9 @@ func (b *botMetrics) lost(lost, expired int) {
 
 func (b *botMetrics) request(o webhook.Outcome) {
 	if c := b.requests[o.Cause]; c != nil {
+		c.Inc()
+	}
+	if c := b.secretUses[o.Secret]; c != nil {
 		c.Inc()
 	}
 	if o.Authenticated {

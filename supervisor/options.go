@@ -95,6 +95,16 @@ type WebhookOptions struct {
 	// while the bot runs: each set takes the present one, in place of that in
 	// Params. Nil means that in Params.
 	Certificate func() []byte
+	// Secret returns the secret token that is wanted now, for one that may be
+	// replaced while the bot runs, in place of that in Params. Within a tick of a
+	// change the listener takes both, the webhook is set with the new one as soon
+	// as nothing speaks against it, and two minutes after Telegram's
+	// acknowledgement the old one is refused. Nil means that in Params. It is
+	// called for each request.
+	Secret func() string
+	// SecretMigration is how long requests without the secret header are taken,
+	// from the first start with it on, by Telegram's clock; 0 means never.
+	SecretMigration time.Duration
 	// Networks that may deliver; empty means any. TrustedProxies may speak for
 	// others by X-Forwarded-For.
 	Networks       []netip.Prefix
@@ -109,6 +119,9 @@ func (o *WebhookOptions) params() botapi.SetWebhook {
 	p := o.Params
 	if o.Certificate != nil {
 		p.Certificate = o.Certificate()
+	}
+	if o.Secret != nil {
+		p.SecretToken = o.Secret()
 	}
 	return p
 }
@@ -141,6 +154,8 @@ type BotOptions struct {
 	Veto         func(ctx context.Context, h Handover) error
 	VetoDeadline time.Duration
 	Notify       func(ctx context.Context, h Handover)
+	// WallClock tells the wall clock's time, which may jump; nil means time.Now.
+	WallClock func() time.Time
 	// Hook is called at the named steps of a handover.
 	Hook transport.Hook
 	// Observe sees each event as it happens. It must not block.
@@ -162,6 +177,9 @@ func (o *BotOptions) validate() error {
 	}
 	if o.VetoDeadline == 0 {
 		o.VetoDeadline = DefaultVetoDeadline
+	}
+	if o.WallClock == nil {
+		o.WallClock = time.Now
 	}
 	o.Policy.PollingOnly = o.Webhook == nil
 	o.Policy = o.Policy.WithDefaults()

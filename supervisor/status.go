@@ -128,6 +128,7 @@ func (b *Bot) warnings(v view, now time.Time) []console.Warning {
 		add("foreign_poller", console.SeverityCritical, "Another poller uses this token",
 			"Seen since %s. Each of the two gets a part of the updates. Find and stop the other instance, or revoke the token.", v.Rival.Format(time.RFC3339))
 	}
+	ws = append(ws, secretWarnings(v, now)...)
 	for _, r := range v.Readings {
 		if r.Signal == SignalStore && r.Level == Tripped {
 			add("store_failing", console.SeverityCritical, "The store does not commit",

@@ -94,9 +94,8 @@ func (s *Supervisor) add(o BotOptions) error {
 		if path == "" {
 			path = "/"
 		}
-		secrets := []string{o.Webhook.Params.SecretToken}
 		err := l.handle(webhook.Route{
-			Bot: o.Name, Path: path, Secrets: func() []string { return secrets },
+			Bot: o.Name, Path: path, Secrets: b.wanted(), Former: b.secrets.digests, Unsigned: b.migration.open.Load,
 			Networks: o.Webhook.Networks, TrustedProxies: o.Webhook.TrustedProxies,
 			Sink: b, Observe: b.outcome,
 		})

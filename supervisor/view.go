@@ -24,6 +24,13 @@ type view struct {
 	Skew     time.Duration
 	Probe    string    // ok, bad, unproven or disabled
 	Limited  time.Time // until then a 429 forbids getWebhookInfo
+	// Rotating is since when a change of the secret is under way; Former until
+	// when the one before is good; zero if not. Migrating and Unsigned tell of a
+	// migration: until when (zero if its end is not known yet) and how many.
+	Rotating, Former time.Time
+	Migrating        bool
+	MigratingUntil   time.Time
+	Unsigned         int64
 }
 
 // publish lets readers see where the bot stands.
@@ -39,6 +46,10 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Skew = b.skew
 	b.view.Probe = b.probeState()
 	b.view.Limited = b.info.until
+	b.view.Rotating, b.view.Former = b.rotation.since, b.rotation.until
+	if m := b.migration; m != nil {
+		b.view.Migrating, b.view.MigratingUntil, b.view.Unsigned = m.open.Load(), m.until, m.taken.Load()
+	}
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)

@@ -79,11 +79,11 @@ func reset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ECONNABORTED) || errors.Is(err, syscall.EPIPE)
 }
 
-// hurry makes reading and writing fail when the probe's time ends. The function that
-// it returns ends its watch.
-func (a *attempt) hurry(conn net.Conn) (stop func()) {
+// hurry makes reading and writing fail when ctx ends. The function that it returns
+// ends its watch.
+func hurry(ctx context.Context, conn net.Conn) (stop func()) {
 	fired := make(chan struct{})
-	undo := context.AfterFunc(a.ctx, func() {
+	undo := context.AfterFunc(ctx, func() {
 		defer close(fired)
 		_ = conn.SetDeadline(time.Unix(1, 0))
 	})

@@ -38,12 +38,13 @@ func (a *attempt) lookUp() *names {
 		begin := time.Now()
 		go func() {
 			defer cancel()
-			addrs, err := p.o.Resolver.LookupNetIP(ctx, network, p.host)
-			if err == nil && ctx.Err() != nil && len(addrs) == 0 {
+			got, err := p.o.Resolver.LookupNetIP(ctx, network, p.host)
+			if err == nil && len(got) == 0 {
 				err = ctx.Err()
 			}
-			for i := range addrs {
-				addrs[i] = addrs[i].Unmap()
+			var addrs []netip.Addr
+			for _, ip := range got {
+				addrs = append(addrs, ip.Unmap())
 			}
 			done <- answer{addrs, err, time.Since(begin)}
 		}()
@@ -119,7 +120,7 @@ func advise(host string, v4, v6 answer, telegram netip.Addr, sure, local bool) [
 	_, reason, detail := choose(host, v4, v6, local)
 	if reason != "" && sure {
 		if telegram.IsValid() {
-			detail += fmt.Sprintf("; Telegram goes on using %s, but setting the webhook again will fail", telegram)
+			detail += fmt.Sprintf("; Telegram goes on using %s, but setting the webhook again may fail", telegram)
 		}
 		add(string(reason), detail)
 	}
@@ -129,9 +130,10 @@ func advise(host string, v4, v6 answer, telegram netip.Addr, sure, local bool) [
 	if len(v4.addrs) > 1 {
 		add(AdviceSeveralAddresses, fmt.Sprintf("%s has several addresses (%s), and Telegram uses one of them, without going to another when it fails: leave one, or pin it with ip_address", host, list(v4.addrs, nil)))
 	}
-	for _, ip := range v4.addrs[min(1, len(v4.addrs)):] { // of the first, choose has spoken
-		if r, detail := unfit(ip, local); r != "" {
+	for _, ip := range v4.addrs {
+		if r, detail := unfit(ip, local); r != "" && reason == "" { // else choose has spoken
 			add(string(r), detail)
+			break
 		}
 	}
 	if len(v4.addrs) > 0 && len(v6.addrs) > 0 && !local {

@@ -14,7 +14,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dualgram/chaos/memnet"
 	"dualgram/chaos/pki"
 	"dualgram/transport/probe"
 )
@@ -278,75 +277,6 @@ func TestNothingBeforeTLS(t *testing.T) {
 	})
 }
 
-// TestOwnListenerElsewhere holds that neither a bot's own listener under another
-// path nor one of another process gives a proof.
-func TestOwnListenerElsewhere(t *testing.T) {
-	t.Run("a proxy leads to another bot's path", func(t *testing.T) {
-		inWorld(t, func(w *world) {
-			w.hook("10.0.0.5:80", nil, path, "/webhook/other")
-			w.site(w.good(), func(rw http.ResponseWriter, r *http.Request) {
-				forward(w.net, "10.0.0.5:80", "/webhook/other", rw, r)
-			})
-			r := w.probe(public)
-			w.check(r)
-			if r.OK || r.Status != http.StatusForbidden || r.Reason != probe.ReasonHTTPStatus || r.Impostor {
-				t.Errorf("%+v", r)
-			}
-		})
-	})
-	t.Run("a proxy leads to the right path", func(t *testing.T) {
-		inWorld(t, func(w *world) {
-			w.hook("10.0.0.5:80", nil, path, "/webhook/other")
-			w.site(w.good(), func(rw http.ResponseWriter, r *http.Request) {
-				forward(w.net, "10.0.0.5:80", path, rw, r)
-			})
-			r := w.probe(public)
-			w.check(r)
-			if !r.OK {
-				t.Errorf("%+v", r)
-			}
-		})
-	})
-	t.Run("a process that takes over", func(t *testing.T) {
-		inWorld(t, func(w *world) {
-			w.hook(public+":8443", w.good())
-			w.o.Dial = w.net.From("149.154.167.220").Dial // let in by the allow-list
-			w.o.Responder = nil                           // the old process's
-			r := w.probe(public)
-			if r.OK || r.Status != http.StatusForbidden || r.Reason != probe.ReasonHTTPStatus || r.Impostor {
-				t.Errorf("%+v", r)
-			}
-		})
-	})
-	t.Run("the allow-list turns away who doesn't probe", func(t *testing.T) {
-		inWorld(t, func(w *world) {
-			w.hook(public+":8443", w.good())
-			w.o.Responder = nil
-			if r := w.probe(public); r.OK || r.Stage != probe.StageTLS {
-				t.Errorf("%+v", r)
-			}
-		})
-	})
-}
-
-// forward is a proxy that leads to a path.
-func forward(n *memnet.Network, to, path string, rw http.ResponseWriter, r *http.Request) {
-	tr := &http.Transport{DialContext: n.Dial, DisableKeepAlives: true}
-	out := r.Clone(context.Background())
-	out.URL.Scheme, out.URL.Host, out.URL.Path, out.URL.RawPath = "http", to, path, ""
-	resp, err := tr.RoundTrip(out)
-	if err != nil {
-		rw.WriteHeader(http.StatusBadGateway)
-		return
-	}
-	defer resp.Body.Close()
-	for name, v := range resp.Header {
-		rw.Header()[name] = v
-	}
-	rw.WriteHeader(resp.StatusCode)
-	_, _ = io.Copy(rw, resp.Body)
-}
-
 // TestCancelled holds that a probe that is broken off ends at once, says nothing about
 // the webhook, and leaves nothing behind (the bubble would see it).
 func TestCancelled(t *testing.T) {
@@ -408,23 +338,4 @@ func TestTimings(t *testing.T) {
 		about("dns", r.Timings.DNS, 70*time.Millisecond)
 		about("all", r.Took, 70*time.Millisecond)
 	})
-}
-
-// slow is a resolver that takes its time.
-type slow struct {
-	probe.Resolver
-	after time.Duration
-}
-
-func (s slow) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	time.Sleep(s.after)
-	return s.Resolver.LookupNetIP(ctx, network, host)
-}
-
-// nobody is a resolver that must not be asked.
-type nobody struct{ t *testing.T }
-
-func (n nobody) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
-	n.t.Error("the DNS was asked")
-	return nil, nil
 }

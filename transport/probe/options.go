@@ -61,7 +61,7 @@ type Options struct {
 	// DNS says is advice then.
 	Address string
 
-	// Resolver is asked for the host; default: the system's.
+	// Resolver is asked for the host; default: the system's. See also NameServer.
 	Resolver Resolver
 	// Dial opens the connection; default: a net.Dialer. network is "tcp4", or
 	// "tcp" where IPv6 is possible.

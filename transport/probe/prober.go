@@ -146,7 +146,7 @@ func (a *attempt) visit(network, addr string) *failure {
 	}
 	// Telegram doesn't say good-bye to TLS either (SslStream.cpp).
 	defer conn.Close()
-	defer a.hurry(conn)()
+	defer hurry(a.ctx, conn)()
 
 	if a.p.url.Scheme == "https" {
 		begin = time.Now()

@@ -16,7 +16,6 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -350,34 +349,6 @@ func (w *world) mint(edit func(*x509.Certificate)) tls.Certificate {
 		w.t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k}
-}
-
-// deaf is a resolver that doesn't answer.
-type deaf struct{}
-
-func (deaf) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-// apart answers the two questions apart.
-type apart struct{ ip4, ip6 answer }
-
-type answer struct {
-	addrs []string
-	err   error
-}
-
-func (a apart) LookupNetIP(_ context.Context, network, _ string) ([]netip.Addr, error) {
-	got := a.ip4
-	if network == "ip6" {
-		got = a.ip6
-	}
-	var out []netip.Addr
-	for _, s := range got.addrs {
-		out = append(out, netip.MustParseAddr(s))
-	}
-	return out, got.err
 }
 
 // breaking promises more than comes.

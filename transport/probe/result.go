@@ -56,8 +56,8 @@ const (
 	ReasonWrongProof Reason = "wrong_proof" // 2xx with a proof of something else
 
 	// ReasonLocal and ReasonCancelled say nothing about the webhook: this host
-	// couldn't open a connection (no descriptors, ports, memory or permission), or the
-	// probe's context was cancelled.
+	// couldn't open a connection (no descriptors, ports, memory or permission, or no
+	// address to go to), or the probe's context was cancelled.
 	ReasonLocal     Reason = "local"
 	ReasonCancelled Reason = "cancelled"
 )

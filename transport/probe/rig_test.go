@@ -314,6 +314,11 @@ func (w *world) check(r probe.Result) {
 	if r.Impostor && r.Stage != probe.StageProof {
 		w.t.Errorf("an impostor in stage %q", r.Stage)
 	}
+	for _, f := range r.Advice {
+		if f.Code == string(r.Reason) {
+			w.t.Errorf("%s is both failure and advice", f.Code)
+		}
+	}
 	if limit := max(w.o.Timeout, probe.DefaultTimeout); r.Took > limit {
 		w.t.Errorf("took %v, more than %v", r.Took, limit)
 	}

@@ -24,19 +24,16 @@ func (a *attempt) handshake(conn net.Conn) (net.Conn, *failure) {
 	now := p.o.Now()
 	var verdict *failure
 	config := &tls.Config{
-		InsecureSkipVerify: true, // verified below, by Telegram's rules
+		ServerName:         p.host, // an address isn't sent
+		InsecureSkipVerify: true,   // verified below, by Telegram's rules
 		// Lower than what is taken, so that an old server shows itself.
 		MinVersion: tls.VersionTLS10,
-		Time:       func() time.Time { return now },
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			if verdict = a.verify(cs, now); verdict != nil {
 				return errTurnedDown
 			}
 			return nil
 		},
-	}
-	if !p.ip.IsValid() {
-		config.ServerName = p.host
 	}
 	tc := tls.Client(conn, config)
 	if err := tc.HandshakeContext(a.ctx); err != nil {

@@ -46,6 +46,7 @@ type Config struct {
 	Telegram        Telegram      `key:"telegram"`
 	Store           Store         `key:"store"`
 	Failover        Failover      `key:"failover"`
+	Signals         Signals       `key:"signals"`
 	Chaos           Chaos         `key:"chaos"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
@@ -90,8 +91,11 @@ type Webhook struct {
 	UploadCertificate bool   `key:"upload_certificate"`
 	// SecretToken is set if the secret comes from the environment. Without it
 	// and SecretTokenFile the secret lives in the store.
-	SecretToken     Secret         `key:"secret_token"`
-	SecretTokenFile string         `key:"secret_token_file"`
+	SecretToken     Secret `key:"secret_token"`
+	SecretTokenFile string `key:"secret_token_file"`
+	// SecretMigration is how long requests without the secret are taken, from the
+	// first start with it; 0 refuses them.
+	SecretMigration time.Duration  `key:"secret_migration"`
 	MaxConnections  int            `key:"max_connections"`
 	IPAddress       string         `key:"ip_address"`
 	AllowNetworks   Networks       `key:"allow_networks"`
@@ -166,6 +170,10 @@ type Failover struct {
 	HoldDown     time.Duration `key:"hold_down"`
 	InfoInterval time.Duration `key:"info_interval"`
 	TLSLead      time.Duration `key:"tls_lead"`
+	// MaxHoldDown bounds the doubling of HoldDown after relapses; MaxFailovers
+	// automatic failovers within an hour freeze the way back.
+	MaxHoldDown  time.Duration `key:"max_hold_down"`
+	MaxFailovers int           `key:"max_failovers"`
 	DryRun       bool          `key:"dry_run"`
 	Hooks        Hooks         `key:"hooks"`
 }
@@ -215,7 +223,10 @@ func Defaults() *Config {
 			HoldDown:     time.Minute,
 			InfoInterval: 2 * time.Second,
 			TLSLead:      2 * time.Minute,
+			MaxHoldDown:  30 * time.Minute,
+			MaxFailovers: 4,
 		},
+		Signals:         defaultSignals(),
 		Chaos:           Chaos{Leashed: true},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},

@@ -116,6 +116,12 @@ func (l *loader) webhook(b *Bot, key string) {
 		l.wrong(key+".secret_token", "is not a secret that Telegram takes: 1 to 256 of A-Z, a-z, 0-9, _ and -", "make one with: openssl rand -hex 16")
 	}
 	l.relative(key+".secret_token_file", w.SecretTokenFile)
+	switch {
+	case w.SecretMigration < 0:
+		l.wrong(key+".secret_migration", "is negative", "write how long requests without the secret are taken, such as 48h, or remove the key")
+	case w.SecretMigration > 0 && w.AllowNetworks.Any:
+		l.warn("migration_any", key+".secret_migration", "requests without the secret are taken, and allow_networks: any lets anybody send them", "use allow_networks: telegram, or a list")
+	}
 	if w.MaxConnections < 1 || w.MaxConnections > 100 {
 		l.wrong(key+".max_connections", fmt.Sprintf("is %d; Telegram takes 1 to 100", w.MaxConnections), "write a number from 1 to 100")
 	}
@@ -158,6 +164,9 @@ func (l *loader) publicURL(w *Webhook, key string) {
 	}
 	if l.cfg.Cloud() && !slices.Contains(webhookPorts, port) {
 		l.wrong(key, fmt.Sprintf("has the port %s; Telegram connects to %s only", port, strings.Join(webhookPorts, ", ")), "publish the webhook on one of these ports; listen may differ behind a proxy")
+	}
+	if strings.ContainsFunc(u.Hostname(), func(r rune) bool { return r > '~' }) {
+		l.wrong(key, "has letters in its host that the DNS doesn't know", "write the name as your registrar shows it, beginning with xn--")
 	}
 	if u.Fragment != "" {
 		l.wrong(key, "has a fragment (#…), which Telegram would send as part of the path", "remove what follows #")

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"net"
 	"os"
@@ -10,7 +9,6 @@ import (
 
 	"dualgram/chaos"
 	"dualgram/cmd/dualgram/config"
-	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
@@ -99,15 +97,15 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	o := supervisor.BotOptions{
 		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
 		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Hook(chaos.SeamDelivery)},
-		Policy:     failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
-		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: atLeast(f.TLSLead)},
+		Policy:     h.policy(uint64(api.BotID())),
+		Thresholds: thresholds(h.cfg),
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Hook(chaos.SeamHandover),
 		Observe:    h.opt.Observe,
 
 		DeleteOnStop: h.cfg.OnStop == "delete",
 	}
-	secret := ""
+	var secret *webhookSecret
 	if !c.Webhook.Off {
 		if secret, err = h.secret(ctx, i, ledger); err != nil {
 			return o, err
@@ -126,6 +124,32 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	return o, err
 }
 
+// policy is the operator's choice of guards.
+func (h *Host) policy(seed uint64) failover.Policy {
+	f := h.cfg.Failover
+	p := failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: atLeast(f.MaxHoldDown), MaxFailovers: f.MaxFailovers, DryRun: f.DryRun, Seed: seed}
+	if h.opt.MaxHoldDown > 0 {
+		p.MaxHoldDown = h.opt.MaxHoldDown
+	}
+	return p
+}
+
+// thresholds are the figures of the detector.
+func thresholds(c *config.Config) supervisor.Thresholds {
+	s := c.Signals
+	return supervisor.Thresholds{
+		InfoInterval: c.Failover.InfoInterval, InfoSuspect: s.Info.Suspect, InfoDeadline: s.Info.Deadline,
+		TLSLead:    atLeast(c.Failover.TLSLead),
+		FailWindow: s.FailRate.Window, FailShare: float64(s.FailRate.Percent) / 100, FailMin: s.FailRate.Min, FailRow: s.FailRate.Row, FailSpan: s.FailRate.Span,
+		Timeout: s.Timeout.After, Stall: s.Stall.After, StallProbe: s.Stall.Doubted,
+		Hole: s.Hole.After, HoleGone: s.Hole.Gone, HoleGoneWindow: s.Hole.GoneWindow,
+		RedeliveryMin: s.Redelivery.Min, RedeliveryWindow: s.Redelivery.Window, RedeliveryAfter: s.Redelivery.After,
+		ErrorConfirm: s.TelegramError.Confirm, ErrorSoft: s.TelegramError.Soft, ErrorWindow: s.TelegramError.Window, ErrorSpan: s.TelegramError.Span,
+		ProbeInterval: s.Probe.Interval, ProbeSuspect: s.Probe.Suspect, ProbeBad: s.Probe.Bad, ProbeOf: s.Probe.Of, ProbeImpostors: s.Impostor.Row,
+		StandbyInterval: s.Standby.Interval, SlowCommit: s.Store.SlowCommit,
+	}
+}
+
 // allowed is the list for both transports. No list means Telegram's default, and
 // that is said: what is left out stays as somebody narrowed it once.
 func allowed(c *config.Bot) []string {
@@ -139,12 +163,14 @@ func allowed(c *config.Bot) []string {
 // means the default, and whoever writes 0s doesn't.
 func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
-func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions, error) {
+func (h *Host) webhook(c *config.Bot, secret *webhookSecret) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
-		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, SecretToken: secret, IPAddress: c.Webhook.IPAddress,
+		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, IPAddress: c.Webhook.IPAddress,
 			MaxConnections: c.Webhook.MaxConnections, AllowedUpdates: allowed(c)},
+		Secret:          secret.get,
+		SecretMigration: c.Webhook.SecretMigration,
 	}
 	if !c.Webhook.AllowNetworks.Any {
 		w.Networks = c.Webhook.AllowNetworks.Prefixes
@@ -157,32 +183,7 @@ func (h *Host) webhook(c *config.Bot, secret string) (*supervisor.WebhookOptions
 	return w, err
 }
 
-// keySecret is where the ledger keeps a secret that no file holds.
-const keySecret = "webhook_secret"
-
-// secret returns the webhook's secret token: from its file, which is made if it
-// is missing, or from the ledger.
-func (h *Host) secret(ctx context.Context, i int, ledger *store.Ledger) (string, error) {
-	if h.cfg.Bots[i].Webhook.SecretTokenFile != "" {
-		s, err := config.ReadSecret(h.cfg, i)
-		if err != nil {
-			return "", config.Errors{asProblem(err)}
-		}
-		h.warn(s.Warnings)
-		return s.Value.Reveal(), nil
-	}
-	raw, err := ledger.Load(keySecret)
-	if err != nil || raw != nil {
-		return string(raw), err
-	}
-	fresh := rand.Text() + rand.Text()[:6] // 32 characters of A-Z and 2-7
-	if err := ledger.Save(ctx, map[string][]byte{keySecret: []byte(fresh)}); err != nil {
-		return "", err
-	}
-	return fresh, nil
-}
-
-func (h *Host) handler(c *config.Bot, secret string) (delivery.Handler, error) {
+func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, error) {
 	if n := c.Deliver.NDJSON; n != nil {
 		o := delivery.NDJSONOptions{Path: n.Path}
 		if h.opt.Stdout != nil {
@@ -202,7 +203,7 @@ func (h *Host) handler(c *config.Bot, secret string) (delivery.Handler, error) {
 	}
 	f := c.Deliver.Forward
 	out, err := delivery.NewForward(delivery.ForwardOptions{
-		URL: f.URL, Timeout: f.Timeout, Secret: func() string { return secret }, OnReply: h.reply(c.Name),
+		URL: f.URL, Timeout: f.Timeout, Secret: secret.get, OnReply: h.reply(c.Name),
 	})
 	if err != nil {
 		return nil, err

@@ -65,6 +65,7 @@ type Host struct {
 	closers []func()
 	reload  []func()
 	probes  probe.Responder // answers the probes of all bots, on every listener
+	secrets []*webhookSecret
 }
 
 // New puts everything together and takes the store, the sockets and the
@@ -157,8 +158,8 @@ func (h *Host) ObserveAddr() net.Addr {
 	return h.observe.Addr()
 }
 
-// Reload reads the certificates again, and reopens files that log rotation may
-// have moved.
+// Reload reads the certificates and secret tokens again, and reopens files that
+// log rotation may have moved.
 func (h *Host) Reload() {
 	for _, f := range h.reload {
 		f()
@@ -175,6 +176,7 @@ func (h *Host) Run(ctx context.Context) error {
 			errs <- fmt.Errorf("control socket: %w", err)
 		}
 	})
+	wg.Go(func() { h.watchSecrets(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -210,7 +212,8 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}})
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h},
+		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -25,9 +24,7 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 	}
 	o := probe.Options{URL: w.PublicURL, Responder: &h.probes, Address: w.Probe.Dial, Pinned: w.IPAddress != "", AllowReserved: !h.cfg.Cloud()}
 	if addr := w.Probe.Resolver; addr != "" {
-		o.Resolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return (&net.Dialer{}).DialContext(ctx, network, addr)
-		}}
+		o.Resolver = probe.NameServer{Addr: addr} // past the hosts file, which Telegram doesn't read
 	}
 	var extra []byte
 	if w.Probe.CAFile != "" {
@@ -45,7 +42,7 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 			o.Roots = roots(extra)
 			return probe.New(o)
 		}
-		p := &uploadedProber{options: o, extra: extra, certificate: uploaded}
+		p := &uploadedProber{options: o, certificate: uploaded}
 		_, err := p.current()
 		return p, err
 	}, nil
@@ -68,7 +65,6 @@ func roots(extra []byte) *x509.CertPool {
 // replaced while the process runs.
 type uploadedProber struct {
 	options     probe.Options
-	extra       []byte
 	certificate func() []byte
 
 	mu     sync.Mutex
@@ -95,8 +91,7 @@ func (p *uploadedProber) current() (*probe.Prober, error) {
 	o := p.options
 	o.Uploaded = true
 	o.Roots = x509.NewCertPool()
-	o.Roots.AppendCertsFromPEM(pem)
-	o.Roots.AppendCertsFromPEM(p.extra)
+	o.Roots.AppendCertsFromPEM(pem) // and nothing else: Telegram trusts no other then
 	c, err := probe.New(o)
 	if err != nil {
 		return nil, err
