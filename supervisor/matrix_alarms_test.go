@@ -55,6 +55,8 @@ func falseAlarms() []fault {
 			did: "every fdatasync fails for 20 s"},
 		{name: "fsync takes 3 s", quiet: true, lasts: 60 * time.Second, begin: leased(delay(kindOf("store.slow"), 3*time.Second)),
 			did: "every commit takes 3 s longer"},
+		{name: "fsync takes 8 s", quiet: true, rates: []float64{0.05, 1}, lasts: 2 * time.Minute, begin: leased(delay(kindOf("store.slow"), 8*time.Second)),
+			did: "every commit takes 8 s longer, so that deliveries wait in it while nothing else arrives"},
 		{name: "Telegram is away", quiet: true, lasts: 90 * time.Second, begin: blackhole(testAPI, telegramIP),
 			did: "the Bot API is unreachable and Telegram's connections to us are dead, at once"},
 		{name: "Bot API unreachable", lasts: 90 * time.Second, begin: blackhole(testAPI),

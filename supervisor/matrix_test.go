@@ -61,12 +61,10 @@ func cells(t *testing.T, faults []fault) (out []cell) {
 		if rates == nil {
 			rates = []float64{0.05, 1, 50}
 		}
-		if (short || *matrixSlice) && slices.Contains(rates, 1) {
-			if *matrixSlice && f.kind == matrix.Outage && slices.Contains(rates, 0.05) {
-				rates = []float64{0.05, 1}
-			} else {
-				rates = []float64{1}
-			}
+		if most := 1.0; short || *matrixSlice && f.kind != matrix.Flapping {
+			rates = slices.DeleteFunc(slices.Clone(rates), func(r float64) bool { return r > most || short && r < most && len(rates) > 1 })
+		} else if *matrixSlice {
+			rates = []float64{most}
 		}
 		for _, rate := range rates {
 			if *matrixRate >= 0 && rate != *matrixRate {
