@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -216,6 +218,14 @@ func runFault(t *testing.T, f *fault, rate float64, seed uint64, plant string, l
 func runFaultHere(t *testing.T, f *fault, rate float64, seed uint64, plant string, log zerolog.Logger) matrix.Sample {
 	w := newWorld(t, seed)
 	w.log = log
+	if *matrixDir != "" {
+		dir, err := os.MkdirTemp(*matrixDir, "dualgram-matrix")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.path = filepath.Join(dir, "dualgram.db")
+		defer func() { _ = os.RemoveAll(dir) }()
+	}
 	r := &matrixRun{testWorld: w, t: t, f: f, rate: rate, rng: rand.New(rand.NewPCG(seed, 0x6d6174726978))}
 	r.flow.r = r
 	w.sim.SetKnobs(telegramsim.Knobs{Latency: apiLatency, LatencyMax: apiLatencyMax})

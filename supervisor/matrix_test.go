@@ -25,6 +25,7 @@ var (
 	matrixSlice = flag.Bool("matrix.slice", false, "the slice for CI: fewer rates, flapping for one rate")
 	matrixPlant = flag.String("matrix.plant", "", "break dualgram on purpose: loss, double or late")
 	matrixJSON  = flag.String("matrix.json", "", "write the samples of all runs to this file")
+	matrixDir   = flag.String("matrix.dir", "", "where the ledgers of the runs are; one in memory saves the wait for the disk, which virtual time doesn't see")
 	matrixLog   = flag.Bool("matrix.log", false, "show the log of each run")
 )
 
@@ -156,7 +157,7 @@ func replay(name string) string {
 // matrixFlags are the flags that decide what is run.
 func matrixFlags() (out []string) {
 	flag.Visit(func(f *flag.Flag) {
-		if strings.HasPrefix(f.Name, "matrix.") && f.Name != "matrix.json" && f.Name != "matrix.log" {
+		if strings.HasPrefix(f.Name, "matrix.") && f.Name != "matrix.json" && f.Name != "matrix.dir" && f.Name != "matrix.log" {
 			out = append(out, "-"+f.Name+"="+f.Value.String())
 		}
 	})
