@@ -17,6 +17,7 @@ import (
 	"dualgram/chaos/pki"
 	"dualgram/chaos/telegramsim"
 	"dualgram/supervisor"
+	"dualgram/supervisor/failover"
 	"dualgram/transport/delivery"
 )
 
@@ -61,6 +62,8 @@ func falseAlarms() []fault {
 			did: "the Bot API is unreachable and Telegram's connections to us are dead, at once"},
 		{name: "Bot API unreachable", lasts: 90 * time.Second, begin: blackhole(testAPI),
 			did: "the Bot API is unreachable while deliveries go on"},
+		{name: "webhook and Bot API both broken", quiet: true, lasts: 45 * time.Second, begin: along(blackhole(testAPI), wait(15*time.Second), leased(kindOf("tls.expired"))), check: onlyBefore,
+			did: "15 s after the Bot API became unreachable the certificate expires, until both heal: a failover would bring nothing (one that follows, to fetch what waits, isn't counted)"},
 		{name: "Bot API refuses", lasts: 60 * time.Second, begin: apiFaulty(telegramsim.Fault{Kind: telegramsim.FaultReset}),
 			did: "every call to the Bot API is reset"},
 		{name: "Bot API answers HTML", lasts: 60 * time.Second, begin: apiFaulty(telegramsim.Fault{Kind: telegramsim.FaultHTML}),
@@ -179,6 +182,26 @@ func apiFaulty(f telegramsim.Fault) func(*matrixRun) func() {
 				r.fired.Add(uint64(n))
 			}
 		}
+	}
+}
+
+// onlyBefore counts the failovers before the fault's end only: what broke did
+// break, and what waits may be fetched once that can succeed.
+func onlyBefore(r *matrixRun, s *matrix.Sample) {
+	s.Failovers = 0
+	for _, e := range r.story() {
+		if e.Kind == supervisor.EventPhase && e.To == failover.ToPolling.String() && e.At.After(r.onset) && e.At.Before(r.healed) {
+			s.Failovers++
+		}
+	}
+}
+
+// wait lets a first fault show before the onset of the next.
+func wait(d time.Duration) func(*matrixRun) func() {
+	return func(r *matrixRun) func() {
+		time.Sleep(d)
+		r.begun()
+		return func() {}
 	}
 }
 
