@@ -97,6 +97,8 @@ func falseAlarms() []fault {
 			did: "the process is stopped, Telegram's back-off grows for 40 s, and it is started again"},
 		{name: "our clock is wrong by a day", lasts: 60 * time.Second, prepare: (*matrixRun).ownCertificate, begin: (*matrixRun).fastClock,
 			did: "our clock is a day ahead of Telegram's: by ours the certificate ends within the lead, by Telegram's tomorrow"},
+		{name: "URL changed by somebody", quiet: true, lasts: 60 * time.Second, begin: (*matrixRun).stolen, check: (*matrixRun).unfought,
+			did: "somebody sets a URL of their own, which nothing answers, and deletes it after 60 s: it is named and alarmed, and not overpowered"},
 		{name: "max_connections changed by somebody", lasts: 60 * time.Second, begin: foreignSet(url.Values{"url": {testURL}, "secret_token": {secret}, "max_connections": {"2"}}),
 			did: "somebody sets our own webhook again with max_connections 2"},
 		{name: "allowed_updates changed by somebody", lasts: 60 * time.Second, begin: foreignSet(url.Values{"url": {testURL}, "secret_token": {secret}, "max_connections": {"40"}, "allowed_updates": {`["message","callback_query"]`}}),
@@ -373,6 +375,46 @@ func (r *matrixRun) fastClock() func() {
 		r.certify(time.Now().AddDate(0, 3, 0))
 		r.skew.Store(0)
 	}
+}
+
+// stolen points the bot at somebody else's host, where nobody listens.
+func (r *matrixRun) stolen() func() {
+	r.sim.SetHost("other.example.com", "5.45.72.44")
+	heal := foreignSet(url.Values{"url": {"https://other.example.com/"}})(r)
+	return func() {
+		r.foreign++
+		if heal != nil {
+			heal()
+		}
+		r.stranger("deleteWebhook", nil)
+	}
+}
+
+// unfought fails the run if the bot's webhook was set or deleted by us while it
+// was somebody else's, or if nobody was told.
+func (r *matrixRun) unfought(*matrix.Sample) {
+	truth, err := r.sim.Bot(r.botID)
+	if err != nil {
+		return
+	}
+	for _, c := range truth.Calls {
+		theirs := strings.Contains(c.URL, "other.example.com")
+		if c.At.After(r.onset) && c.At.Before(r.onset.Add(r.f.lasts)) && !theirs {
+			r.problem("%s was called while the webhook was somebody else's", c.Method)
+		}
+	}
+	if !hasPhase(r.story(), failover.Held.String(), r.onset) {
+		r.problem("somebody else's webhook was not noticed")
+	}
+}
+
+func hasPhase(story []supervisor.Event, phase string, after time.Time) bool {
+	for _, e := range story {
+		if e.Kind == supervisor.EventPhase && e.To == phase && e.At.After(after) {
+			return true
+		}
+	}
+	return false
 }
 
 // allowTelegram lets only Telegram's networks deliver.
