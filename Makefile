@@ -7,10 +7,15 @@ SEED    ?= 1
 PLANT   ?=
 FUZZ    ?= 10s
 
-.PHONY: help demo test build simulate replay reproduce bench race fuzz lint vet clean
+# Seeds of the fault matrix for each row and rate, and what its files are made in.
+MATRIX_SEEDS ?= 10
+MATRIX_DIR   ?= bin/matrix
+MATRIX_TMP   ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
+
+.PHONY: help demo test build lab simulate replay reproduce matrix matrix-ci bench race fuzz lint vet clean
 
 help: ## show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: ## two minutes of outages: simulator, supervisor, sample bot, verdict
 	@$(GO) run ./cmd/dualgram demo
@@ -18,6 +23,9 @@ demo: ## two minutes of outages: simulator, supervisor, sample bot, verdict
 test: ## everything that needs only Go, real processes included
 	$(GO) vet ./...
 	BBOLT_VERIFY=all $(GO) test -timeout 15m ./...
+
+lab: ## outages behind a real nginx, in a network namespace (root; nginx, nftables, iproute2)
+	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags lab -timeout 15m -parallel 32 -run '^TestLab$$'
 
 build: ## the binary, in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/dualgram ./cmd/dualgram
@@ -30,6 +38,16 @@ replay: ## SEED=n: one simulated outage again, with its log
 
 reproduce: ## SEED=n: how often of 20 a replay has the same story
 	$(GO) test -count=1 -run '^TestReproduce$$' ./supervisor -v -sim.seed=$(SEED) -sim.reproduce=20
+
+matrix: ## MATRIX_SEEDS=10: every fault and false alarm, to runbooks/fault-matrix.md; under 45 min
+	@mkdir -p $(MATRIX_DIR)
+	-$(GO) test -count=1 -timeout 90m -run '^TestMatrix$$' ./supervisor -matrix.seeds=$(MATRIX_SEEDS) -matrix.dir=$(MATRIX_TMP) -matrix.json=$(CURDIR)/$(MATRIX_DIR)/virtual.json
+	-$(GO) test -count=1 -timeout 30m -run '^TestMatrix$$' ./cmd/dualgram/e2e -matrix.seeds=3 -matrix.json=$(CURDIR)/$(MATRIX_DIR)/real.json
+	$(GO) run ./cmd/dualgram/matrix -out runbooks -command "make matrix MATRIX_SEEDS=$(MATRIX_SEEDS)" \
+	  -revision "$$(git rev-parse --short HEAD)" $(MATRIX_DIR)/virtual.json $(MATRIX_DIR)/real.json
+
+matrix-ci: ## its slice for CI, under 3 min, which only checks the bounds
+	$(GO) test -count=1 -timeout 15m -run '^TestMatrix$$' ./supervisor -matrix.slice -matrix.seeds=1 -matrix.dir=$(MATRIX_TMP)
 
 bench: ## durable intake, drain, idle cost; ratios within one run
 	@$(GO) run ./cmd/dualgram/bench

@@ -94,7 +94,7 @@ type hookRule struct {
 // nobody can change it for others.
 func catalogue() []kind {
 	return []kind{
-		netBlackhole(), netRefuse(), netReset(), netSlow(), netStopAccept(),
+		netBlackhole(), netRefuse(), netReset(), netSlow(), netLossApprox(), netStopAccept(), netAcceptError(),
 		tlsExpired(), tlsWrongHost(), tlsIncompleteChain(), tlsHandshakeStall(), tlsOldVersion(),
 		httpStatus(), httpSlow(), httpHang(), httpWrongSecret(), httpPanic(), httpAnswerLost(),
 		botapi429(), botapi5xx(), botapiHTML(), botapiHang(), botapiReset(), botapiAnswerLost(), botapiConflict(), botapiDNS(),

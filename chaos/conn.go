@@ -15,10 +15,13 @@ type connRule struct {
 	swallow    bool          // writes vanish
 	holdWrites bool          // writes wait until the fault is over
 	latency    time.Duration // each read and write is that much later
+	loss       float64       // each read and write is late as if packets were lost
 	resetAfter int64         // > 0: reset once that many bytes were read
 
 	refuse     bool // new connections are reset, or the socket is closed
 	stopAccept bool // new connections are left in the queue
+
+	acceptError syscall.Errno // accepting fails so
 }
 
 // conn is an accepted connection. Faults are looked at on each read and write,
@@ -101,7 +104,7 @@ func (c *conn) find(want func(*connRule) bool) *fault {
 func holds(r *connRule) bool    { return r.hold }
 func stalls(r *connRule) bool   { return r.holdWrites }
 func swallows(r *connRule) bool { return r.swallow }
-func delays(r *connRule) bool   { return r.latency > 0 }
+func delays(r *connRule) bool   { return r.latency > 0 || r.loss > 0 }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
@@ -185,10 +188,14 @@ func (c *conn) arrived(p []byte) (pass bool, err error) {
 	if hold == nil && slow == nil {
 		return true, nil
 	}
+	var until time.Time
+	if slow != nil {
+		until = time.Now().Add(slow.lateness())
+	}
 	c.mu.Lock()
 	c.held = append(c.held, p...)
-	if slow != nil {
-		c.heldFor, c.heldTil = slow, time.Now().Add(slow.b.conn.latency)
+	if slow != nil && (c.heldFor != slow || until.After(c.heldTil)) {
+		c.heldFor, c.heldTil = slow, until
 	}
 	c.dirty.Store(true)
 	c.mu.Unlock()
@@ -228,7 +235,7 @@ func (c *conn) Write(p []byte) (int, error) {
 				break
 			}
 			late = true
-			if err := c.wd.wait(c.closed, f.done, time.Now().Add(f.b.conn.latency)); err != nil {
+			if err := c.wd.wait(c.closed, f.done, time.Now().Add(f.lateness())); err != nil {
 				return 0, err
 			}
 		}

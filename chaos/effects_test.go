@@ -49,7 +49,9 @@ func serverEffects() []effect {
 		{name: "net.reset", spec: Spec{Kind: "net.reset"}, sees: failsWith(syscall.ECONNRESET)},
 		{name: "net.reset after the handler", spec: Spec{Kind: "net.reset", Params: map[string]string{"at": "handler"}}, sees: failsWith(syscall.ECONNRESET), runs: true},
 		{name: "net.slow", spec: Spec{Kind: "net.slow", Delay: 3 * time.Second}, sees: status(200), took: 6 * time.Second, runs: true},
+		{name: "net.loss_approx", spec: Spec{Kind: "net.loss_approx", Params: map[string]string{"percent": "50"}}, sees: status(200), took: minRTO, runs: true},
 		{name: "net.stop_accept", spec: Spec{Kind: "net.stop_accept"}, sees: timesOut},
+		{name: "net.accept_error", spec: Spec{Kind: "net.accept_error"}, sees: timesOut, took: 20 * time.Second},
 
 		{name: "tls.expired", spec: Spec{Kind: "tls.expired"}, sees: fails(isExpired)},
 		{name: "tls.wrong_host", spec: Spec{Kind: "tls.wrong_host"}, sees: fails(func(err error) bool {

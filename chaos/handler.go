@@ -1,11 +1,6 @@
 package chaos
 
-import (
-	"bytes"
-	"io"
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // Handler returns h with the http.* faults around it, and net.reset with
 // at=handler. It belongs outside everything that judges a request.
@@ -47,43 +42,6 @@ func serveThrough(fs []*fault, next http.Handler, w http.ResponseWriter, r *http
 	}
 	next.ServeHTTP(w, r)
 }
-
-var pathParam = Param{Name: "path", Doc: "only requests whose path begins so, such as one bot's of several on a listener"}
-
-// pathMatch reads pathParam; nil means every request.
-func pathMatch(p *params) func(*http.Request) bool {
-	prefix := p.str("path")
-	if prefix == "" {
-		return nil
-	}
-	return func(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, prefix) }
-}
-
-// maxHeldBody is what a waiting request is read up to: the most that Telegram
-// sends is far below.
-const maxHeldBody = 1 << 20
-
-// holdBody reads the request's body and puts it back. net/http notices that a
-// client hung up only when the body has been read; without this a hung request
-// would stay until the end of the fault.
-func holdBody(r *http.Request) {
-	if r.Body == nil || r.Body == http.NoBody {
-		return
-	}
-	b, err := io.ReadAll(io.LimitReader(r.Body, maxHeldBody))
-	rest := io.Reader(r.Body)
-	if err != nil {
-		rest = errReader{err}
-	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(b), rest), r.Body}
-}
-
-type errReader struct{ err error }
-
-func (e errReader) Read([]byte) (int, error) { return 0, e.err }
 
 // unsent is a ResponseWriter whose answer goes nowhere. Deadlines still reach
 // the connection.

@@ -3,8 +3,12 @@ package chaos
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -104,4 +108,52 @@ func (c *counter) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return len(p), nil
+}
+
+// A fault of one chat, or of some update_ids, hits these and no others, each time.
+func TestChatAndNth(t *testing.T) {
+	bubble(t, "chat and nth", func(t *testing.T) {
+		reg := newRegistry(t, Options{})
+		h := reg.Handler(okHandler())
+		post := func(body string) int {
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/webhook", strings.NewReader(body)))
+			return w.Code
+		}
+		bodies := map[string]int64{ // body → chat
+			`{"update_id":6,"message":{"from":{"id":42},"chat":{"id":42,"type":"private"}}}`:         42,
+			`{"update_id":7,"callback_query":{"message":{"chat":{"id":-100}},"data":"\"chat\":42"}}`: -100,
+			`{"update_id":9,"inline_query":{"query":"chat"}}`:                                        0,
+			`{"update_id":12,"message":{"text":"chat","chat":{"id":7}}}`:                             7,
+			`{"update_id":9,`: 0,
+			`[]`:              0,
+		}
+		for _, chat := range []int64{42, -100, 7} {
+			l, err := reg.Inject(Spec{Kind: "http.status", Params: map[string]string{"chat": strconv.FormatInt(chat, 10)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for body, of := range bodies {
+				if code := post(body); (code == 500) != (of == chat) {
+					t.Errorf("fault of chat %d: %s is answered with %d", chat, body, code)
+				}
+			}
+			l.End()
+		}
+		l, err := reg.Inject(Spec{Kind: "http.status", Params: map[string]string{"nth": "3"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []int{1, 2, 3, 3, 4, 300, 301} {
+			if code := post(fmt.Sprintf(`{"update_id":%d}`, id)); (code == 500) != (id%3 == 0) {
+				t.Errorf("update %d is answered with %d", id, code)
+			}
+		}
+		if l.Fired() != 3 {
+			t.Errorf("fired %d times", l.Fired())
+		}
+		if _, err := reg.Inject(Spec{Kind: "net.reset", Params: map[string]string{"chat": "42"}}); !errors.Is(err, ErrSpec) {
+			t.Errorf("a chat beneath HTTP: %v", err)
+		}
+	})
 }

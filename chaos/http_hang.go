@@ -9,10 +9,10 @@ func httpHang() kind {
 		Unit:  "request",
 		Doc: "Requests are read and hang before the handler: TCP and TLS are fine, no answer comes. Telegram reports \"Read timeout expired\" " +
 			"after 60 s. Those that still wait when the fault ends are served.",
-		Params:   []Param{pathParam},
+		Params:   requestParams(),
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{http: &httpRule{pathMatch(p), func(f *fault, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		return behaviour{http: &httpRule{requestMatch(p), func(f *fault, w http.ResponseWriter, r *http.Request, next http.Handler) {
 			waitThenServe(f, 0, w, r, next)
 		}}}, nil
 	}}

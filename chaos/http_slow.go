@@ -12,14 +12,14 @@ func httpSlow() kind {
 		Unit:     "request",
 		Doc:      "Requests wait before the handler sees them.",
 		Delay:    "the wait; 0 means 1s",
-		Params:   []Param{pathParam},
+		Params:   requestParams(),
 		ProdSafe: true,
 	}, func(_ *Registry, s Spec, p *params) (behaviour, error) {
 		d := s.Delay
 		if d == 0 {
 			d = time.Second
 		}
-		return behaviour{http: &httpRule{pathMatch(p), func(f *fault, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		return behaviour{http: &httpRule{requestMatch(p), func(f *fault, w http.ResponseWriter, r *http.Request, next http.Handler) {
 			waitThenServe(f, d, w, r, next)
 		}}}, nil
 	}}

@@ -9,10 +9,10 @@ func httpWrongSecret() kind {
 		Unit:  "request",
 		Doc: "Requests reach the handler with a wrong secret token, as after the secret changed on one side only. The handler refuses them " +
 			"as it refuses a stranger: 403.",
-		Params:   []Param{pathParam},
+		Params:   requestParams(),
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{http: &httpRule{pathMatch(p), func(_ *fault, w http.ResponseWriter, r *http.Request, next http.Handler) {
+		return behaviour{http: &httpRule{requestMatch(p), func(_ *fault, w http.ResponseWriter, r *http.Request, next http.Handler) {
 			r2 := new(http.Request)
 			*r2 = *r
 			r2.Header = r.Header.Clone()

@@ -3,7 +3,9 @@ package chaos
 import (
 	"fmt"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -53,6 +55,7 @@ type listener struct {
 	closed    bool
 	conns     map[*conn]struct{}
 	parked    map[*conn]struct{}
+	queued    *queued
 }
 
 // Accept implements net.Listener.
@@ -62,14 +65,24 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		raw, err := inner.Accept()
+		if err := l.lost(); err != nil {
+			return nil, err
+		}
+		raw, err := l.take(inner)
 		if err != nil {
 			if l.swapped(inner) {
 				continue
 			}
+			if lost := l.lost(); lost != nil {
+				return nil, lost
+			}
 			return nil, err
 		}
 		c := newConn(raw, l)
+		if f := c.find(func(r *connRule) bool { return r.acceptError == syscall.EMFILE }); f != nil {
+			l.putBack(raw, f)
+			return nil, l.acceptError(f)
+		}
 		if f := c.find(func(r *connRule) bool { return r.stopAccept }); f != nil {
 			// This one was in the kernel's queue and goes back to where nobody
 			// looks; those behind it stay in the queue.
@@ -94,6 +107,59 @@ func (l *listener) Accept() (net.Conn, error) {
 		l.mu.Unlock()
 		return c, nil
 	}
+}
+
+// lost returns the error of a live fault that has taken the socket away.
+func (l *listener) lost() error {
+	t := l.reg.load()
+	if t == nil {
+		return nil
+	}
+	for _, f := range t.conn {
+		if f.b.conn.acceptError == syscall.EINVAL && f.fire() {
+			return l.acceptError(f)
+		}
+	}
+	return nil
+}
+
+func (l *listener) acceptError(f *fault) error {
+	return &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: f.error(os.NewSyscallError("accept4", f.b.conn.acceptError))}
+}
+
+// queued is a connection that could not be accepted, as the kernel keeps it.
+type queued struct {
+	net.Conn
+	by *fault
+}
+
+// take returns the connection that waits, or else the next one. While what holds
+// it back goes on it returns that error again.
+func (l *listener) take(inner net.Listener) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	q := l.queued
+	if q == nil {
+		l.mu.Unlock()
+		c, err := inner.Accept()
+		l.mu.Lock()
+		return c, err
+	}
+	if q.by.live() {
+		return nil, l.acceptError(q.by)
+	}
+	l.queued = nil
+	return q.Conn, nil
+}
+
+func (l *listener) putBack(raw net.Conn, f *fault) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		_ = raw.Close()
+		return
+	}
+	l.queued = &queued{raw, f}
 }
 
 // current returns the socket to accept on. While net.refuse has it closed it
@@ -155,6 +221,14 @@ func (l *listener) swapped(inner net.Listener) bool {
 // injected is called when a fault has become active.
 func (l *listener) injected(f *fault) {
 	l.shut(f)
+	if !l.reg.opts.Leashed && f.b.conn != nil && f.b.conn.acceptError == syscall.EINVAL {
+		l.mu.Lock()
+		inner := l.inner
+		l.mu.Unlock()
+		if inner != nil {
+			_ = inner.Close() // what waits in Accept is told
+		}
+	}
 	if !f.b.kick {
 		return
 	}
@@ -220,7 +294,8 @@ func (l *listener) Close() error {
 		return net.ErrClosed
 	}
 	l.closed = true
-	inner := l.inner
+	inner, waits := l.inner, l.queued
+	l.queued = nil
 	parked := make([]*conn, 0, len(l.parked))
 	for c := range l.parked {
 		parked = append(parked, c)
@@ -234,6 +309,9 @@ func (l *listener) Close() error {
 	l.reg.attached[seamConn].Add(-1)
 	for _, c := range parked {
 		c.abort()
+	}
+	if waits != nil {
+		_ = waits.Close()
 	}
 	if inner == nil {
 		return nil

@@ -194,3 +194,86 @@ func TestRealSockets(t *testing.T) {
 		}
 	}
 }
+
+// A lost socket fails the accept in progress and each one after it, also on a
+// socket opened in its place, until the fault ends.
+func TestAcceptLost(t *testing.T) {
+	bubble(t, "lost", func(t *testing.T) {
+		n, reg := memnet.New(), newRegistry(t, Options{})
+		listen := func() net.Listener {
+			ln, err := n.Listen("5.6.7.8:443")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return reg.Listener(ln)
+		}
+		ln := listen()
+		failed := make(chan error, 1)
+		go func() { _, err := ln.Accept(); failed <- err }()
+		synctest.Wait()
+		l, err := reg.Inject(Spec{Kind: "net.accept_error", Params: map[string]string{"error": "lost"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in *Injected
+		if err := <-failed; !errors.Is(err, syscall.EINVAL) || !errors.As(err, &in) {
+			t.Errorf("the accept in progress: %v", err)
+		}
+		_ = ln.Close()
+		again := listen()
+		if _, err := again.Accept(); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("the new socket: %v", err)
+		}
+		_ = again.Close()
+		l.End()
+		if l.Fired() != 2 {
+			t.Errorf("fired %d times", l.Fired())
+		}
+		last := listen()
+		defer last.Close()
+		if _, err := n.Dial(t.Context(), "tcp", "5.6.7.8:443"); err != nil {
+			t.Fatal(err)
+		}
+		if c, err := last.Accept(); err != nil {
+			t.Error(err)
+		} else {
+			_ = c.Close()
+		}
+	})
+}
+
+// Accepting without descriptors fails on the same connection again and again,
+// and takes it when it can.
+func TestAcceptWithoutDescriptors(t *testing.T) {
+	bubble(t, "EMFILE", func(t *testing.T) {
+		n, reg := memnet.New(), newRegistry(t, Options{})
+		raw, err := n.Listen("5.6.7.8:443")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln := reg.Listener(raw)
+		defer ln.Close()
+		l, err := reg.Inject(Spec{Kind: "net.accept_error"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := n.Dial(t.Context(), "tcp", "5.6.7.8:443")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for range 3 {
+			if _, err := ln.Accept(); !errors.Is(err, syscall.EMFILE) {
+				t.Errorf("accept: %v", err)
+			}
+		}
+		l.End()
+		got, err := ln.Accept()
+		if err != nil || got.RemoteAddr().String() != c.LocalAddr().String() || l.Fired() != 1 {
+			t.Errorf("after the fault: %v, fired %d", err, l.Fired())
+		}
+		if got != nil {
+			_ = got.Close()
+		}
+	})
+}

@@ -166,8 +166,7 @@ func runPlan(t *testing.T, p plan, plant string, log zerolog.Logger) (o outcome)
 		bo.Ledger = audit
 		bo.Policy.Seed = p.Seed
 		if plant == "late" {
-			th := supervisor.Thresholds{Stall: 14 * time.Second, Timeout: 14 * time.Second, FailRow: 1000, FailMin: 1000}
-			bo.Thresholds, bo.Budget = th, time.Minute
+			bo.Thresholds, bo.Budget = lateThresholds(), time.Minute
 		}
 	}
 	var mu sync.Mutex

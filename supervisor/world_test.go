@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -159,7 +158,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	responder := &probe.Responder{}
 	outside := w.net.From("203.0.113.7")
 	prober := func(now func() time.Time) (supervisor.Prober, error) {
-		return probe.New(probe.Options{URL: testURL, Roots: w.ca.Pool(), Responder: responder, Now: now, Dial: outside.Dial, Resolver: testResolver{}})
+		return probe.New(probe.Options{URL: testURL, Roots: w.ca.Pool(), Responder: responder, Now: now, Dial: outside.Dial, Resolver: w.net})
 	}
 	var point transport.Hook
 	if hook != nil {
@@ -277,16 +276,6 @@ func (h *host) await(phase string, trial bool, most time.Duration) error {
 // clientTLS is what a client needs to trust the listener.
 func (w *testWorld) clientTLS() *tls.Config {
 	return &tls.Config{RootCAs: w.ca.Pool(), ServerName: testHost, Time: time.Now}
-}
-
-// testResolver knows the one host.
-type testResolver struct{}
-
-func (testResolver) LookupNetIP(_ context.Context, network, host string) ([]netip.Addr, error) {
-	if host != testHost || network == "ip6" {
-		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
-	}
-	return []netip.Addr{netip.MustParseAddr(testIP)}, nil
 }
 
 func hasWarning(ws []console.Warning, code string) bool {

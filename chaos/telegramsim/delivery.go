@@ -112,6 +112,7 @@ func (a *actor) handle(c *hookConn, r *response) {
 	}
 	removed := r.code == 410 && !r.request && now.After(a.gone.Add(goneTimeout))
 	a.finish(c, r.code, fmt.Sprintf("%d %s", r.code, r.reason))
+	c.ev.ev.rec.Attempts[c.attempt].RetryAfter = r.retryAfter
 	o := c.ev
 	c.ev = nil
 	if fault == "" {

@@ -32,7 +32,8 @@ type Attempt struct {
 	Start        time.Time `json:"start"`
 	End          time.Time `json:"end,omitzero"` // zero: in flight
 	Status       int       `json:"status,omitempty"`
-	Result       string    `json:"result,omitempty"` // "200 OK", "Connection refused", "closed", "cut" (by a set, a delete or a restart)
+	RetryAfter   int       `json:"retry_after,omitempty"` // seconds, as answered
+	Result       string    `json:"result,omitempty"`      // "200 OK", "Connection refused", "closed", "cut" (by a set, a delete or a restart)
 	Connection   int       `json:"connection"`
 	Registration int       `json:"registration"` // index in the bot's webhook history
 }

@@ -213,7 +213,7 @@ func (e *eventPrinter) print(page console.Events) error {
 		return e.printJSON(page)
 	case e.lines:
 		for _, ev := range page.Events {
-			e.p.printf("%s  %-10s  %-12s  %s\n", eventTime(ev.At), oneLine(ev.Bot), ev.Kind, oneLine(eventWords(ev)))
+			e.p.printf("%s  %-10s  %-12s  %s\n", e.eventTime(ev.At), oneLine(ev.Bot), ev.Kind, oneLine(eventWords(ev)))
 		}
 		return nil
 	case len(page.Events) == 0:
@@ -222,14 +222,23 @@ func (e *eventPrinter) print(page console.Events) error {
 	}
 	rows := [][]cell{header("TIME", "BOT", "KIND", "WHAT")}
 	for _, ev := range page.Events {
-		rows = append(rows, []cell{text(eventTime(ev.At)), text(ev.Bot), text(ev.Kind), text(eventWords(ev))})
+		rows = append(rows, []cell{text(e.eventTime(ev.At)), text(ev.Bot), text(ev.Kind), text(eventWords(ev))})
 	}
 	e.p.table(rows...)
 	return nil
 }
 
-// eventTime is the local time to the millisecond: what is compared with a log.
-func eventTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05.000") }
+// eventTime is the time in the zone of whoever asks, to the millisecond: what is
+// compared with a log.
+func (e *eventPrinter) eventTime(t time.Time) string {
+	zone := time.Local
+	if name := e.getenv("TZ"); name != "" {
+		if z, err := time.LoadLocation(name); err == nil {
+			zone = z
+		}
+	}
+	return t.In(zone).Format("2006-01-02 15:04:05.000")
+}
 
 // eventWords says in words what happened.
 func eventWords(ev console.Event) string {

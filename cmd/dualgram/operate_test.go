@@ -190,11 +190,13 @@ func TestOperate(t *testing.T) {
 			if code != exitOK {
 				fmt.Fprintf(&script, "[exit %d]\n", code)
 			}
+			f.mu.Lock()
 			for _, o := range f.orders {
 				if o.TakeOver != strings.Contains(line, "take-over") || o.TakeOver && (o.Foreign == nil || *o.Foreign != f.status.Bots[0].ForeignWebhook) {
 					t.Errorf("%s: order %+v", line, o)
 				}
 			}
+			f.mu.Unlock()
 		}
 		script.WriteString("\n")
 	}
@@ -232,13 +234,10 @@ func story() []console.Event {
 }
 
 func TestEvents(t *testing.T) {
-	local := time.Local
-	time.Local = time.UTC
-	defer func() { time.Local = local }()
 	socket := filepath.Join(t.TempDir(), "s")
 	f := &fakeHost{journal: story()}
 	defer f.run(t, socket)()
-	env := []string{"DUALGRAM_CONTROL_SOCKET=" + socket}
+	env := []string{"DUALGRAM_CONTROL_SOCKET=" + socket, "TZ=UTC"}
 	var script strings.Builder
 	for _, line := range []string{"events", "events --limit 2 -o json"} {
 		code, stdout, stderr := dualgram(env, strings.Fields(line)...)
@@ -248,6 +247,7 @@ func TestEvents(t *testing.T) {
 		}
 	}
 	golden(t, "testdata/events.golden", script.String())
+	f.mu.Lock()
 	if q := f.queries[0]; !q.Tail || q.Limit != console.DefaultEvents || len(q.Bots)+len(q.Kinds) != 0 {
 		t.Errorf("%+v", q)
 	}
@@ -256,7 +256,9 @@ func TestEvents(t *testing.T) {
 		f.journal = append(f.journal, story()...)
 	}
 	f.queries = nil
+	f.mu.Unlock()
 	code, stdout, _ := dualgram(env, "events", "--since", "30m", "--kind", "phase,loss", "--bot", "a", "--bot", "b", "-o", "json")
+	f.mu.Lock()
 	var page console.Events
 	if err := json.Unmarshal([]byte(stdout), &page); err != nil || code != exitOK || len(page.Events) != len(f.journal) || len(f.queries) != 3 {
 		t.Errorf("%d: %d events in %d pages; %v", code, len(page.Events), len(f.queries), err)
@@ -265,6 +267,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%+v", q)
 	}
 	f.journal = nil
+	f.mu.Unlock()
 	if _, stdout, _ := dualgram(env, "events"); stdout != "nothing happened\n" {
 		t.Errorf("%q", stdout)
 	}

@@ -88,11 +88,6 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, "events", bad)
 		return
 	}
-	if wait > 0 {
-		// The server's limit is for requests that don't wait. One that can't be
-		// lifted ends the wait early, and the asker asks again.
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
-	}
 	out, err := s.await(r.Context(), q, wait)
 	if err != nil {
 		writeFailure(w, "events", err)

@@ -231,7 +231,8 @@ func (p Policy) polled(s State, e Event) State {
 	}
 	s.Phase, s.Since, s.Busy, s.Renews = Polling, e.At, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
-	if s.Cause.Name == CausePollerLost {
+	restarted := s.Cause.Name == CauseStart && s.Resume == Polling && s.HoldDown > 0
+	if s.Cause.Name == CausePollerLost || restarted {
 		return s // the same stay in polling: its hold-down runs on
 	}
 	if s.Flush {

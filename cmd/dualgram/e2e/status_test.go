@@ -42,7 +42,9 @@ type botStatus struct {
 	LastHandover *struct {
 		From, To, Reason, Evidence string
 		OK                         bool
-		TookMS                     float64 `json:"took_ms"`
+		StartedAt                  time.Time `json:"started_at"`
+		FinishedAt                 time.Time `json:"finished_at"`
+		TookMS                     float64   `json:"took_ms"`
 		Steps                      []struct{ Name, Error string }
 	} `json:"last_handover"`
 }

@@ -117,6 +117,13 @@ func newToken() string {
 // newWorld builds everything but dualgram.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldFrom(t, nil)
+}
+
+// newWorldFrom is newWorld with webhook connections opened by dial, if it is not
+// nil.
+func newWorldFrom(t *testing.T, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *world {
+	t.Helper()
 	t.Parallel()
 	// Short, because a unix socket's path has to be.
 	dir, err := os.MkdirTemp("", "e2e")
@@ -127,7 +134,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	w.ca = must(pki.NewCA(time.Now(), "E2E Root"))
 	w.roots = w.ca.Pool()
-	w.sim = telegramsim.New(telegramsim.Options{Seed: uint64(botNumber.Load()), Local: true, Roots: w.roots})
+	w.sim = telegramsim.New(telegramsim.Options{Seed: uint64(botNumber.Load()), Local: true, Roots: w.roots, Dial: dial})
 	t.Cleanup(w.sim.Close)
 	w.sim.SetHost(hookHost, "127.0.0.1")
 	w.sim.SetKnobs(telegramsim.Knobs{Local: true, Latency: 10 * time.Millisecond, LatencyMax: 60 * time.Millisecond})
