@@ -12,6 +12,7 @@ import (
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
 	"dualgram/transport/polling"
+	"dualgram/transport/probe"
 
 	"github.com/rs/zerolog"
 	"github.com/sony/gobreaker/v2"
@@ -51,6 +52,9 @@ type Bot struct {
 	fail    *failRate                           // of the present registration; changed under mu
 	arrived arrivals
 
+	secrets   secrets    // that the listener takes besides the wanted one
+	migration *migration // nil for a bot that only polls
+
 	mu   sync.Mutex // guards view, the loop's state for readers, and fail
 	view view
 
@@ -62,6 +66,14 @@ type Bot struct {
 	identity   identity
 	dirty      bool // the state in memory is ahead of the disk
 	stall      stall
+	telegram   telegramErrors
+	drift      drift
+	driftSince time.Time
+	reasserted time.Time // when allowed_updates were last put right
+	accepting  time.Time // since when the listener has accepted without a gap
+	storeBad   time.Time // when the ledger was last in trouble
+	holeTrip   holeTrip
+	probe      probeWatch
 	info       infoWatch
 	readings   []Reading
 	polls      pollWatch
@@ -72,6 +84,9 @@ type Bot struct {
 	lost       lossWatch
 	orders     orders
 	lastTick   time.Time
+	lastWall   time.Time
+	jump       time.Duration // of the wall clock, not reconciled yet
+	rotation   rotation
 	skew       time.Duration // Telegram's clock minus ours
 	tookOver   bool
 	clearSince time.Time // since when no signal has been in doubt
@@ -80,12 +95,13 @@ type Bot struct {
 func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, health func() store.Health, log zerolog.Logger, m *metrics) (*Bot, error) {
 	b := &Bot{
 		opt: o, ledger: o.Ledger, health: health, server: server, chain: chain,
-		log:     log.With().Str("bot", o.Name).Logger(),
-		metrics: m.bot(o.Name),
-		posts:   make(chan func(), 64),
-		work:    make(chan job, 16),
-		stall:   stall{window: o.Thresholds.Stall},
-		fail:    newFailRate(o.Thresholds),
+		log:      log.With().Str("bot", o.Name).Logger(),
+		metrics:  m.bot(o.Name),
+		posts:    make(chan func(), 64),
+		work:     make(chan job, 16),
+		stall:    stall{window: o.Thresholds.Stall},
+		telegram: telegramErrors{t: o.Thresholds},
+		fail:     newFailRate(o.Thresholds),
 	}
 	if o.Webhook != nil {
 		u, err := url.Parse(o.Webhook.Params.URL)
@@ -109,6 +125,22 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 	if b.identity, err = loadIdentity(o.Ledger); err != nil {
 		return nil, err
 	}
+	if o.Webhook != nil && o.Webhook.Prober != nil {
+		if b.probe.prober, err = o.Webhook.Prober(b.telegramNow); err != nil {
+			return nil, fmt.Errorf("supervisor: bot %s: %w", o.Name, err)
+		}
+		if err := load(o.Ledger, keyProbe, &b.probe.memory); err != nil {
+			return nil, err
+		}
+		b.probe.noteAddress(o.Webhook.Params.IPAddress)
+		b.probe.judge = probe.Judge{Bad: o.Thresholds.ProbeBad, Of: o.Thresholds.ProbeOf, Impostors: o.Thresholds.ProbeImpostors}
+	}
+	b.secrets.follow(b.identity, time.Now())
+	if o.Webhook != nil {
+		if b.migration, err = loadMigration(o.Ledger, o.Webhook.SecretMigration); err != nil {
+			return nil, err
+		}
+	}
 	if err := load(o.Ledger, keyOrders, &b.orders); err != nil {
 		return nil, err
 	}
@@ -118,6 +150,7 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 	}
 	now := time.Now()
 	b.state = b.opt.Policy.Restore(s, now)
+	b.arrived.hole.t, b.arrived.redelivery.t = o.Thresholds, o.Thresholds
 	if s.Phase != failover.Starting {
 		// Telegram may have tried while nobody listened, and now waits.
 		b.arrived.refusedAt(now)
@@ -125,6 +158,9 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 	b.publish(now)
 	return b, nil
 }
+
+// telegramNow is the time by Telegram's clock, as far as it is known.
+func (b *Bot) telegramNow() time.Time { return time.Now().Add(b.snapshot().Skew) }
 
 // post hands f to the loop. It returns false if the loop has ended.
 func (b *Bot) post(ctx context.Context, f func()) bool {
@@ -190,30 +226,22 @@ func (b *Bot) deleteOnStop(ctx context.Context) {
 
 // tick judges everything once.
 func (b *Bot) tick(ctx context.Context, now time.Time) {
-	if !b.lastTick.IsZero() {
-		mono := now.Sub(b.lastTick)
-		wall := now.Round(0).Sub(b.lastTick.Round(0))
-		if d := wall - mono; d > wallJump || d < -wallJump {
-			b.log.Warn().Dur("jump", d).Msg("the wall clock jumped: reading the world anew")
-			b.info.soon = true
-		}
-	}
-	b.lastTick = now
+	b.watchClock(ctx, now)
 	b.withheld = false
 	b.askInfo(ctx, now)
 	b.askStandby(ctx, now)
+	b.askProbe(ctx, now)
 	b.detect(now)
 	b.watchPoll()
 	if b.state.Phase == failover.Webhook {
 		b.judgeTrial(ctx, now)
-		for _, r := range b.readings {
-			if r.Level == Tripped && r.Moves {
-				b.trip(ctx, now, r)
-				break
-			}
+		if r, ok := tripped(b.readings); ok {
+			b.trip(ctx, now, r)
 		}
 	}
 	b.firstUpdates(ctx)
+	b.watchMigration(ctx, now)
+	b.watchSecret(ctx, now)
 	ready, why := b.ready()
 	b.step(ctx, failover.Event{Kind: failover.Tick, At: now, Ready: ready, NotReady: why, Drained: b.drained()})
 	if b.dirty {
@@ -229,14 +257,53 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	b.publish(now)
 }
 
+// watchClock notices that the wall clock jumped, which happens when it is set and
+// when the host was suspended. What was persisted is wall time, so everything is
+// reconciled as at a start, once no job is under way.
+func (b *Bot) watchClock(ctx context.Context, now time.Time) {
+	wall := b.opt.WallClock().Round(0)
+	if !b.lastTick.IsZero() {
+		if d := wall.Sub(b.lastWall) - now.Sub(b.lastTick); d > wallJump || d < -wallJump {
+			b.log.Warn().Dur("jump", d).Msg("the wall clock jumped: everything is reconciled as at a start")
+			b.jump += d
+			b.info.soon = true
+		}
+	}
+	b.lastTick, b.lastWall = now, wall
+	if b.jump == 0 || b.state.Busy {
+		return
+	}
+	if b.apply(ctx, failover.Event{Kind: failover.ClockJumped, At: now, Epoch: b.state.Epoch,
+		Cause: failover.Cause{Name: failover.CauseClockJump, Evidence: b.jump.Round(time.Second).String()}}, nil) == nil {
+		b.jump = 0
+	}
+}
+
 func (b *Bot) trip(ctx context.Context, now time.Time, r Reading) {
+	if r.Signal == SignalHole && b.holeTrip.at.IsZero() {
+		b.holeTripped(now)
+	}
 	b.step(ctx, failover.Event{
 		Kind: failover.Trip, At: now, Epoch: b.state.Epoch,
 		Cause:        failover.Cause{Name: r.Signal, Evidence: r.Evidence},
 		Excused:      r.Excused,
-		StoreFailing: !b.health().OK,
+		StoreFailing: b.storeBehind(now, r),
 		Blind:        b.blind(),
 	}, r.Since)
+}
+
+// storeCalm is how long the ledger must have been well for a flush to make sense:
+// a disk that is nearly full takes a commit now and then.
+const storeCalm = 10 * time.Second
+
+// storeBehind tells whether what an excused reading sees is the ledger's doing.
+// Where it refuses deliveries again soon after a flush, another round trip would
+// bring nothing, and no fault of the path is to be seen.
+func (b *Bot) storeBehind(now time.Time, r Reading) bool {
+	if !b.health().OK || !b.storeBad.IsZero() && now.Sub(b.storeBad) < storeCalm {
+		return true
+	}
+	return r.Excused && now.Sub(b.state.LastFlush) < failover.FlushInterval && b.excused(now, b.arrived.lastWithheld())
 }
 
 // step applies an event that comes again by itself if its decision could not be
@@ -258,8 +325,12 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...ti
 	}
 	var moved *Event
 	if f.Moved {
+		cause := n.Cause
+		if e.Kind == failover.ClockJumped { // the state keeps what the boot table asks for
+			cause = e.Cause
+		}
 		moved = &Event{At: e.At, Bot: b.opt.Name, Kind: EventPhase, Epoch: n.Epoch,
-			From: b.state.Phase.String(), To: n.Phase.String(), Cause: n.Cause.Name, Evidence: n.Cause.Evidence}
+			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence}
 	}
 	if f.Persist || a != nil {
 		err := b.save(ctx, n, a, moved)
@@ -289,7 +360,7 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...ti
 // result tells which events report what has already happened.
 func result(k failover.Kind) bool {
 	switch k {
-	case failover.Polled, failover.PollFailed, failover.SetAcked, failover.SetFailed, failover.SetUnknown,
+	case failover.Polled, failover.PollFailed, failover.SetAcked, failover.SetFailed, failover.SetUnsent, failover.SetUnknown,
 		failover.Refused, failover.PollerLost, failover.Proven:
 		return true
 	}

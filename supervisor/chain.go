@@ -3,15 +3,45 @@ package supervisor
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"time"
+
+	"dualgram/transport/webhook"
 )
 
-// served returns the leaf certificate that a new connection for the host would
-// be shown, asking the configuration just as a handshake does. The hello carries
-// no connection, which tells a hook that nobody is there.
-func served(cfg *tls.Config, host string) (*x509.Certificate, error) {
+// chainEvery is how often the certificate in service is looked at.
+const chainEvery = time.Second
+
+// chainWatch returns a function that judges the certificate in service at the
+// given time, at most once a second. It is nil where somebody else terminates
+// TLS.
+func chainWatch(l ListenerOptions, o BotOptions, m *metrics) func(time.Time) Reading {
+	if l.TLS == nil {
+		return nil
+	}
+	u, _ := url.Parse(o.Webhook.Params.URL) // validated
+	host := u.Hostname()
+	var last Reading
+	var looked time.Time
+	return func(now time.Time) Reading {
+		if looked.IsZero() || now.Sub(looked) >= chainEvery || now.Before(looked) {
+			chain, err := served(l.TLS, host)
+			last, looked = chainReading(chain, err, host, now, o.Thresholds.TLSLead), now
+			if err == nil {
+				m.certificateEnd.WithLabelValues(o.Name).Set(seconds(webhook.CheckChain(chain, now, host, 0).NotAfter))
+			}
+		}
+		return last
+	}
+}
+
+// served returns the certificate chain that a new connection for the host would
+// be shown, the leaf first, asking the configuration just as a handshake does. The
+// hello carries no connection, which tells a hook that nobody is there.
+func served(cfg *tls.Config, host string) ([]*x509.Certificate, error) {
 	hello := &tls.ClientHelloInfo{
 		ServerName:        host,
 		SupportedVersions: []uint16{tls.VersionTLS13, tls.VersionTLS12},
@@ -43,51 +73,42 @@ func served(cfg *tls.Config, host string) (*x509.Certificate, error) {
 	}
 	if pair == nil {
 		if len(cfg.Certificates) == 0 {
-			return nil, fmt.Errorf("no certificate is configured")
+			return nil, errors.New("no certificate is configured")
 		}
 		pair = &cfg.Certificates[0]
 	}
-	if pair.Leaf != nil {
-		return pair.Leaf, nil
+	chain := make([]*x509.Certificate, 0, len(pair.Certificate))
+	for i, der := range pair.Certificate {
+		if i == 0 && pair.Leaf != nil {
+			chain = append(chain, pair.Leaf)
+			continue
+		}
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
 	}
-	return x509.ParseCertificate(pair.Certificate[0])
+	if len(chain) == 0 {
+		return nil, errors.New("the certificate is empty")
+	}
+	return chain, nil
 }
 
 // chainReading judges the certificate in service by the clock of Telegram's
 // side. An unknown authority is not judged here: a host without root
 // certificates sees every chain so.
-func chainReading(leaf *x509.Certificate, err error, host string, now time.Time, lead time.Duration) Reading {
+func chainReading(chain []*x509.Certificate, err error, host string, now time.Time, lead time.Duration) Reading {
 	r := Reading{Signal: SignalTLS, Moves: true}
-	trip := func(format string, args ...any) Reading {
-		r.Level, r.Evidence = Tripped, fmt.Sprintf(format, args...)
+	if err != nil {
+		r.Level, r.Evidence = Tripped, fmt.Sprintf("the certificate in service can't be read: %v", err)
 		return r
 	}
-	switch {
-	case err != nil:
-		return trip("the certificate in service can't be read: %v", err)
-	case now.After(leaf.NotAfter):
-		return trip("the certificate expired at %s", leaf.NotAfter.UTC().Format(time.RFC3339))
-	case now.Before(leaf.NotBefore):
-		return trip("the certificate is not valid before %s", leaf.NotBefore.UTC().Format(time.RFC3339))
-	case leaf.NotAfter.Sub(now) <= lead:
-		return trip("the certificate expires at %s, within %v", leaf.NotAfter.UTC().Format(time.RFC3339), lead)
-	case !namesHost(leaf, host):
-		return trip("the certificate is not for %s", host)
+	switch s := webhook.CheckChain(chain, now, host, lead); {
+	case s.Status.Fatal():
+		r.Level, r.Evidence = Tripped, "the certificate in service: "+s.Detail
+	case s.Status == webhook.CertExpiring:
+		r.Level, r.Evidence = Tripped, fmt.Sprintf("the certificate in service: %s, within %v", s.Detail, lead)
 	}
 	return r
-}
-
-// namesHost applies Telegram's rule: the names of a certificate are compared
-// with the host as text, an address included, and the common name counts where
-// there is no DNS name (td SslStream.cpp:154-180).
-func namesHost(leaf *x509.Certificate, host string) bool {
-	if leaf.VerifyHostname(host) == nil {
-		return true
-	}
-	for _, name := range leaf.DNSNames {
-		if name == host {
-			return true
-		}
-	}
-	return len(leaf.DNSNames) == 0 && leaf.Subject.CommonName == host
 }

@@ -15,10 +15,15 @@ import (
 // arrivals is what the listener's goroutines tell the loop about authenticated
 // deliveries.
 type arrivals struct {
-	mu      sync.Mutex
-	taken   int                            // acknowledged since the registration
-	refused time.Time                      // when we last answered one otherwise than by 2xx, or were down
-	first   map[transport.Source]time.Time // first new update since the last handover began
+	mu       sync.Mutex
+	taken    int               // acknowledged since the registration
+	acked    time.Time         // when the last was
+	refused  time.Time         // when we last answered one otherwise than by 2xx, or were down
+	withheld time.Time         // the same, for reasons that are not the path's
+	answered map[int]time.Time // when we last gave an answer other than 2xx, by status
+	hole     hole
+	redelivery
+	first map[transport.Source]time.Time // first new update since the last handover began
 }
 
 // took notes the first new update of a transport since expect was called.
@@ -47,6 +52,8 @@ func (a *arrivals) reset() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.taken = 0
+	a.hole.registered()
+	a.redelivery = redelivery{t: a.redelivery.t}
 }
 
 func (a *arrivals) count() int {
@@ -55,10 +62,11 @@ func (a *arrivals) count() int {
 	return a.taken
 }
 
+// refusedAt notes that Telegram found us away or refusing.
 func (a *arrivals) refusedAt(t time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.refused = t
+	a.refused, a.withheld = t, t
 }
 
 func (a *arrivals) lastRefused() time.Time {
@@ -71,6 +79,9 @@ func (a *arrivals) lastRefused() time.Time {
 // the request's goroutine.
 func (b *Bot) outcome(o webhook.Outcome) {
 	b.metrics.request(o)
+	if o.Secret == webhook.SecretMissing && o.Cause.OK() {
+		b.migration.taken.Add(1)
+	}
 	if !o.Authenticated {
 		return // strangers are counted, and move nothing
 	}
@@ -78,22 +89,68 @@ func (b *Bot) outcome(o webhook.Outcome) {
 	fail := b.fail
 	b.mu.Unlock()
 	now := time.Now()
-	ok := o.Status >= 200 && o.Status < 300
 	switch {
-	case ok:
+	case o.Status >= 200 && o.Status < 300:
 		fail.record(nil, "", now)
-		b.arrived.mu.Lock()
-		b.arrived.taken++
-		b.arrived.mu.Unlock()
 	case o.Cause.OnPath():
 		fail.record(errOurFault, string(o.Cause), now)
-		b.arrived.refusedAt(now)
 	default:
 		fail.record(errNotPath, string(o.Cause), now)
-		if o.Status != 0 {
-			b.arrived.refusedAt(now)
+	}
+	b.arrived.outcome(o, now)
+}
+
+// outcome notes what the answer to an authenticated delivery says.
+func (a *arrivals) outcome(o webhook.Outcome, now time.Time) {
+	ok := o.Status >= 200 && o.Status < 300
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if o.HasID {
+		a.redelivery.arrived(o.UpdateID, ok, now)
+	}
+	switch {
+	case ok:
+		a.taken++
+		a.acked = now
+		if !o.HasID {
+			a.hole.taken(now)
+		}
+		return
+	case o.Status == 0 && !o.Cause.OnPath():
+		return // the client left
+	}
+	a.refused = now
+	if o.Status != 0 {
+		if a.answered == nil {
+			a.answered = make(map[int]time.Time)
+		}
+		a.answered[o.Status] = now
+	}
+	if !o.Cause.OnPath() {
+		a.withheld = now
+		if o.HasID {
+			a.hole.refused(o.UpdateID, now)
 		}
 	}
+}
+
+// lastAnswered is when we last gave this answer to an authenticated delivery.
+func (a *arrivals) lastAnswered(status int) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.answered[status]
+}
+
+func (a *arrivals) lastAcked() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.acked
+}
+
+func (a *arrivals) lastWithheld() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.withheld
 }
 
 // arrivals returns when the last authenticated delivery began, and whether one
@@ -142,23 +199,26 @@ func since(now, t time.Time) float64 {
 // read takes one reading of each signal. Those of the webhook are read only
 // while it is registered.
 func (b *Bot) read(now time.Time) []Reading {
-	t := b.opt.Thresholds
+	store := b.store(now)
+	if store.Level == Tripped {
+		b.storeBad = now
+	}
 	var rs []Reading
 	if b.opt.Webhook != nil {
 		tlsReading := Reading{Signal: SignalTLS, Moves: true}
 		if b.chain != nil {
-			tlsReading = b.chain(now.Add(b.skew))
+			tlsReading = b.uploaded(now, b.chain(now.Add(b.skew)))
 		}
+		rs = append(rs, tlsReading, b.listening(now))
 		if b.state.Phase == failover.Webhook {
-			arrived, busy := b.arrivals()
-			stall := b.stall.read(arrived, busy)
-			refused := b.arrived.lastRefused()
-			stall.Excused = !refused.IsZero() && now.Sub(refused) < t.Excuse && !refused.Before(b.excuseFrom())
-			rs = append(rs, tlsReading, b.fail.read(), b.timeout(now), stall)
+			rs = append(rs, b.readWebhook(now)...)
 		} else {
-			rs = append(rs, tlsReading, Reading{Signal: SignalFailRate, Moves: true},
-				Reading{Signal: SignalTimeout, Moves: true}, Reading{Signal: SignalStall, Moves: true})
+			for _, s := range []string{SignalFailRate, SignalTimeout, SignalTelegramError, SignalRedelivery, SignalStall, SignalHole} {
+				rs = append(rs, Reading{Signal: s, Moves: true})
+			}
+			rs = append(rs, Reading{Signal: SignalDrift})
 		}
+		rs = append(rs, b.readProbe()...)
 	}
 	standby := Reading{Signal: SignalStandby}
 	if b.blind() {
@@ -167,7 +227,100 @@ func (b *Bot) read(now time.Time) []Reading {
 			standby.Evidence += ": " + err.Error()
 		}
 	}
-	return append(rs, standby, b.polls.read(), b.store(now))
+	return append(rs, standby, b.polls.read(), store)
+}
+
+// readWebhook reads the signals that make sense only while the webhook is
+// registered.
+func (b *Bot) readWebhook(now time.Time) []Reading {
+	arrived, busy := b.arrivals()
+	b.stall.window = b.opt.Thresholds.Stall
+	if b.doubted() {
+		b.stall.window = min(b.stall.window, b.opt.Thresholds.StallProbe)
+	}
+	stall := b.stall.read(arrived, busy)
+	stall.Excused = b.excused(now, b.arrived.lastRefused())
+
+	holes := b.ledger.Holes()
+	inFlight := b.busyWith()
+	b.arrived.mu.Lock()
+	again := b.arrived.redelivery.read(now)
+	hole := b.arrived.hole.read(now, holes, inFlight)
+	b.arrived.mu.Unlock()
+	hole.Excused = b.excused(now, b.arrived.lastWithheld())
+
+	return []Reading{b.fail.read(), b.timeout(now), b.telegram.read(now, b.arrived.lastAcked(), b.state.Trial), again, stall, hole,
+		b.drift.read(b.driftSince)}
+}
+
+// excused tells whether what Telegram holds back is explained by its back-off
+// after we last refused a delivery, or were away.
+func (b *Bot) excused(now, refused time.Time) bool {
+	return !refused.IsZero() && now.Sub(refused) < b.opt.Thresholds.Excuse && !refused.Before(b.excuseFrom())
+}
+
+// doubted tells that there is other evidence against the path, which does not
+// suffice alone.
+func (b *Bot) doubted() bool {
+	for _, r := range b.readings {
+		if r.Level != Clear && (r.Signal == SignalListener || r.Signal == SignalProbe && r.Level == Tripped) {
+			return true
+		}
+	}
+	return false
+}
+
+// busyWith returns a function that tells whether a delivery of an update is in
+// progress.
+func (b *Bot) busyWith() func(id int64) bool {
+	var ids map[int64]bool
+	for _, f := range b.server.InFlight(b.opt.Name) {
+		if f.HasID {
+			if ids == nil {
+				ids = make(map[int64]bool)
+			}
+			ids[f.UpdateID] = true
+		}
+	}
+	return func(id int64) bool { return ids[id] }
+}
+
+// listening judges our own socket: one that is lost at once, one that takes no
+// more connections only together with a stall.
+func (b *Bot) listening(now time.Time) Reading {
+	r := Reading{Signal: SignalListener, Moves: true}
+	if !b.server.Serving() {
+		b.accepting = time.Time{}
+		r.Level, r.Evidence = Tripped, fmt.Sprintf("the listener on %s is lost and is being reopened", b.opt.Webhook.Listener)
+		return r
+	}
+	if b.accepting.IsZero() {
+		b.accepting = now
+	}
+	if t := b.server.refusing(); !t.IsZero() && now.Sub(t) < refusingFor {
+		r.Level, r.Since = Suspect, t
+		r.Evidence = "the listener takes no more connections: the process has no file descriptors or memory left"
+	}
+	return r
+}
+
+// refusingFor is how long a failed accept casts doubt.
+const refusingFor = 5 * time.Second
+
+// tripped picks the reading to act on: one that stands by itself before one that
+// Telegram's back-off may explain.
+func tripped(rs []Reading) (Reading, bool) {
+	var best Reading
+	found := false
+	for _, r := range rs {
+		if r.Level != Tripped || !r.Moves {
+			continue
+		}
+		if !found || best.Excused && !r.Excused {
+			best, found = r, true
+		}
+	}
+	return best, found
 }
 
 // excuseFrom is the moment before which our refusals no longer matter, because a
@@ -235,12 +388,13 @@ func (b *Bot) ready() (bool, string) {
 	for _, r := range b.readings {
 		switch {
 		case r.Signal == SignalTLS && r.Level == Tripped,
+			r.Signal == SignalListener && r.Level == Tripped,
 			r.Signal == SignalStandby && r.Level == Tripped,
 			r.Signal == SignalStore && r.Level == Tripped:
 			return false, r.Evidence
 		}
 	}
-	return true, ""
+	return b.probeReady(time.Now())
 }
 
 // registered begins the watch over a webhook that has just been set or adopted.
@@ -248,8 +402,13 @@ func (b *Bot) registered(s failover.State) {
 	b.mu.Lock()
 	b.fail = newFailRate(b.opt.Thresholds)
 	b.mu.Unlock()
+	b.holeBrought(s.Registered)
 	b.arrived.reset()
 	b.stall.clear()
+	fresh := s.Cause.Name != failover.CauseStart && s.Cause.Name != failover.CauseTrialAtStart
+	b.telegram.registered(fresh)
+	b.probe.judge.Reset()
+	b.drift = drift{}
 	b.info.quiet = time.Time{}
 	b.info.standbySent, b.info.standbyErr = s.Registered, nil
 }

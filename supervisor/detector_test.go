@@ -185,7 +185,7 @@ func TestChainReading(t *testing.T) {
 		{"a common name beside another DNS name", leaf(-time.Hour, time.Hour, "5.45.72.10", h), nil, "5.45.72.10", Tripped},
 		{"none", nil, errors.New("none"), h, Tripped},
 	} {
-		if r := chainReading(c.leaf, c.err, c.host, now, 2*time.Minute); r.Level != c.want {
+		if r := chainReading([]*x509.Certificate{c.leaf}, c.err, c.host, now, 2*time.Minute); r.Level != c.want {
 			t.Errorf("%s: %v, want %v: %s", c.name, r.Level, c.want, r.Evidence)
 		}
 	}
@@ -216,7 +216,8 @@ func TestOwner(t *testing.T) {
 	}{
 		{"none", acked, info(""), want, failover.Nobody},
 		{"ours", acked, info(want.URL), want, failover.Ours},
-		{"ours, but the secret has changed since", older, info(want.URL), want, failover.OursOther},
+		// Renewed in place instead of set anew: the old one is good until then.
+		{"ours, but the secret has changed since", older, info(want.URL), want, failover.Ours},
 		{"ours, never acknowledged to this store", identity{}, info(want.URL), want, failover.OursOther},
 		{"other max_connections", acked, more, want, failover.OursOther},
 		{"a certificate that we did not upload", acked, custom, want, failover.OursOther},

@@ -32,6 +32,9 @@ const (
 	EventForeign = "foreign"
 	// EventLoss: update_ids that Telegram no longer has and that never came.
 	EventLoss = "loss"
+	// EventSecret: something changed about the webhook's secret token; Name says
+	// what.
+	EventSecret = "secret"
 	// EventHandover: a handover is complete, with the timing of all its steps.
 	EventHandover = "handover"
 )
@@ -51,7 +54,7 @@ type Event struct {
 	To       string    `json:"to,omitempty"`
 	Cause    string    `json:"cause,omitempty"`
 	Evidence string    `json:"evidence,omitempty"`
-	Name     string    `json:"name,omitempty"`  // of a step or signal
+	Name     string    `json:"name,omitempty"`  // of a step or signal, or what happened
 	Level    string    `json:"level,omitempty"` // of a signal
 	Source   string    `json:"source,omitempty"`
 	Count    int       `json:"count,omitempty"`
@@ -166,6 +169,8 @@ func eventMessage(e Event) string {
 		return "updates are lost"
 	case EventHandover:
 		return "handover complete"
+	case EventSecret:
+		return "secret token"
 	}
 	return e.Kind
 }

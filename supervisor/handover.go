@@ -51,12 +51,14 @@ type job struct {
 	epoch uint64
 	del   bool // delete the webhook, if need be again
 	stop  bool // only join the poller
+	// reassert: only set the webhook as it is, see [Bot.watchDrift].
+	reassert bool
 	// offset is where the first poll starts; 0: from the head.
 	offset int64
 }
 
-// order hands a job to the worker. There is at most one handover under way and
-// one order to stop, so the channel has room.
+// order hands a job to the worker. There is at most one handover under way, one
+// order to stop and now and then one to reassert, so the channel has room.
 func (b *Bot) order(ctx context.Context, j job) {
 	select {
 	case b.work <- j:
@@ -92,8 +94,12 @@ type worker struct {
 }
 
 func (w *worker) do(ctx context.Context, j job) (failover.Event, bool) {
-	if j.stop {
+	switch {
+	case j.stop:
 		w.joinPoller()
+		return failover.Event{}, false
+	case j.reassert:
+		w.reassert(ctx)
 		return failover.Event{}, false
 	}
 	if w.set != nil {
@@ -115,7 +121,7 @@ func (w *worker) do(ctx context.Context, j job) (failover.Event, bool) {
 func failed(j job, err error) (failover.Event, bool) {
 	kind := failover.PollFailed
 	if j.kind == failover.JobToWebhook {
-		kind = failover.SetFailed
+		kind = failover.SetUnsent
 	}
 	return failover.Event{Kind: kind, Cause: causeOf(err)}, true
 }
@@ -223,7 +229,7 @@ func (w *worker) toWebhook(ctx context.Context, j job) failover.Event {
 	began := time.Now()
 	polled := w.joinPoller()
 	if err := w.at(ctx, j, StepPollerJoined, nil, began); err != nil {
-		return failover.Event{Kind: failover.SetFailed, Cause: causeOf(err)}
+		return failover.Event{Kind: failover.SetUnsent, Cause: causeOf(err)}
 	}
 	if polled {
 		// What this call returns is committed and stays unconfirmed: a busy bot
@@ -238,11 +244,11 @@ func (w *worker) toWebhook(ctx context.Context, j job) failover.Event {
 	}
 	params := w.opt.Webhook.params()
 	if err := w.intend(ctx, params); err != nil {
-		return failover.Event{Kind: failover.SetFailed, Cause: causeOf(err)}
+		return failover.Event{Kind: failover.SetUnsent, Cause: causeOf(err)}
 	}
 	began = time.Now()
 	if err := w.at(ctx, j, StepSetSent, nil, began); err != nil {
-		return failover.Event{Kind: failover.SetFailed, Cause: causeOf(err)}
+		return failover.Event{Kind: failover.SetUnsent, Cause: causeOf(err)}
 	}
 	err := w.setWebhook(ctx, params)
 	if err != nil {
@@ -260,15 +266,24 @@ func (w *worker) toWebhook(ctx context.Context, j job) failover.Event {
 
 var errNoAnswer = fmt.Errorf("setWebhook was not answered within %v", setPatience)
 
+// setEvent says what a set that was not acknowledged means. One that is refused,
+// or displaced by another's, has removed the old webhook before (Client.cpp:15785-15795);
+// a call that did not get that far has not.
 func setEvent(err error) failover.Event {
 	var e *botapi.Error
-	switch {
-	case errors.As(err, &e) && e.Kind == botapi.KindUnauthorized:
-		return failover.Event{Kind: failover.Refused, Cause: causeOf(err)}
-	case errors.As(err, &e) && !e.MayHaveHappened:
-		return failover.Event{Kind: failover.SetFailed, Cause: causeOf(err)}
+	kind := failover.SetUnknown
+	if errors.As(err, &e) {
+		switch {
+		case e.Kind == botapi.KindUnauthorized:
+			kind = failover.Refused
+		case e.MayHaveHappened:
+		case e.Kind == botapi.KindBadRequest && e.Code != 0, e.Kind == botapi.KindConflict:
+			kind = failover.SetFailed
+		default:
+			kind = failover.SetUnsent
+		}
 	}
-	return failover.Event{Kind: failover.SetUnknown, Cause: causeOf(err)}
+	return failover.Event{Kind: kind, Cause: causeOf(err)}
 }
 
 // setWebhook sends the set and waits for the answer as long as a handover can
@@ -304,18 +319,16 @@ func (w *worker) setWebhook(ctx context.Context, params botapi.SetWebhook) error
 // intend persists the fingerprint of the registration that is about to be sent,
 // so that it is known for ours whatever becomes of the answer.
 func (w *worker) intend(ctx context.Context, p botapi.SetWebhook) error {
-	return w.identify(ctx, func(i *identity) {
-		i.Intended = fingerprintOf(p)
-		i.remember(i.Intended.URL)
-	})
+	return w.identify(ctx, func(i *identity) { i.intend(fingerprintOf(p), time.Now()) })
 }
 
 // acked persists the fingerprint of the registration that Telegram has taken.
 func (w *worker) acked(ctx context.Context, p botapi.SetWebhook) error {
-	return w.identify(ctx, func(i *identity) { i.Acked = fingerprintOf(p) })
+	return w.identify(ctx, func(i *identity) { i.acknowledge(fingerprintOf(p), time.Now()) })
 }
 
-// identify changes the identity on disk and then in the loop's memory.
+// identify changes the identity on disk, then what the listener takes, and then the
+// loop's memory.
 func (w *worker) identify(ctx context.Context, change func(*identity)) error {
 	c, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
@@ -327,6 +340,7 @@ func (w *worker) identify(ctx context.Context, change func(*identity)) error {
 	if err := i.save(c, w.ledger); err != nil {
 		return err
 	}
+	w.secrets.follow(i, time.Now())
 	w.post(ctx, func() { w.identity = i })
 	return nil
 }

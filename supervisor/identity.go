@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -10,6 +9,7 @@ import (
 
 	"dualgram/supervisor/failover"
 	"dualgram/transport/botapi"
+	"dualgram/transport/webhook"
 )
 
 // fingerprint is a registration reduced to what tells it from another. What is
@@ -30,6 +30,8 @@ type identity struct {
 	Intended fingerprint `json:"intended"`
 	Acked    fingerprint `json:"acked"`
 	Known    []string    `json:"known,omitempty"` // hashes of URLs
+	// Former are the secrets of earlier registrations that are still good.
+	Former []formerSecret `json:"former_secrets,omitempty"`
 }
 
 // keyIdentity and keyState are the ledger's keys for what the supervisor keeps.
@@ -42,8 +44,8 @@ func hash(s string) string {
 	if s == "" {
 		return ""
 	}
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:16])
+	d := webhook.DigestOf(s)
+	return hex.EncodeToString(d[:])
 }
 
 // fingerprintOf reduces the parameters of a setWebhook call.
@@ -66,7 +68,8 @@ func (i *identity) remember(url string) {
 }
 
 // owner says whose webhook Telegram has, given the parameters that this bot
-// would register now.
+// would register now. The secret can't be seen, and one that was acknowledged is
+// good until another is, so it makes no difference.
 func (i *identity) owner(info botapi.WebhookInfo, want botapi.SetWebhook) failover.Owner {
 	if info.URL == "" {
 		return failover.Nobody
@@ -76,7 +79,9 @@ func (i *identity) owner(info botapi.WebhookInfo, want botapi.SetWebhook) failov
 		return failover.Foreign
 	}
 	w := fingerprintOf(want)
-	same := i.Acked == w && url == w.URL &&
+	acked := i.Acked
+	acked.Secret = w.Secret
+	same := acked == w && url == w.URL &&
 		(info.MaxConnections == 0 || info.MaxConnections == w.MaxConnections) &&
 		info.HasCustomCertificate == (w.Certificate != "") &&
 		(w.IP == "" || info.IPAddress == w.IP)
@@ -103,10 +108,13 @@ func load(l Ledger, key string, v any) error {
 	return nil
 }
 
-func (i identity) save(ctx context.Context, l Ledger) error {
-	raw, err := json.Marshal(i)
+func (i identity) save(ctx context.Context, l Ledger) error { return save(ctx, l, keyIdentity, i) }
+
+// save writes a value as JSON.
+func save(ctx context.Context, l Ledger, key string, v any) error {
+	raw, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	return l.Save(ctx, map[string][]byte{keyIdentity: raw})
+	return l.Save(ctx, map[string][]byte{key: raw})
 }

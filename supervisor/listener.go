@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ type listener struct {
 	server  *webhook.Server
 	routes  []webhook.Route
 	serving bool
+	failed  time.Time // when a connection could last not be accepted
 }
 
 // open takes the address, so that a port in use is known before any webhook is
@@ -36,8 +38,16 @@ func (l *listener) open(ctx context.Context) error {
 	listen := l.opt.Listen
 	o := webhook.Options{
 		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
-		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler,
-		Observe: l.stray, ObserveConn: l.observe,
+		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler, AllowConn: l.opt.AllowConn,
+		Observe: l.stray, ObserveConn: l.connEvent,
+	}
+	if r := l.opt.Responder; r != nil {
+		o.Probe, o.Exempt = r, r.Exempt
+		// Our own probe may come from an address that nobody else may use, and can
+		// be told only once it speaks.
+		o.AllowConn = func(a netip.Addr) bool {
+			return r.Busy() || l.opt.AllowConn != nil && l.opt.AllowConn(a)
+		}
 	}
 	if listen != nil {
 		ln, err := listen(ctx, l.opt.Address)
@@ -58,6 +68,7 @@ func (l *listener) open(ctx context.Context) error {
 		}
 	}
 	l.server = s
+	l.serving = true // the kernel accepts from here on
 	return nil
 }
 
@@ -75,7 +86,6 @@ func (l *listener) handle(r webhook.Route) error {
 // run serves until the context ends, and gets a lost listener back.
 func (l *listener) run(ctx context.Context) {
 	for {
-		l.setServing(true)
 		err := l.current().Run(ctx)
 		l.setServing(false)
 		if ctx.Err() != nil {
@@ -106,6 +116,24 @@ func (l *listener) setServing(v bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.serving = v
+}
+
+// connEvent takes in what happened below HTTP.
+func (l *listener) connEvent(e webhook.ConnEvent) {
+	if e.Kind == webhook.ConnAccept {
+		l.mu.Lock()
+		l.failed = time.Now()
+		l.mu.Unlock()
+	}
+	l.observe(e)
+}
+
+// refusing is when a connection could last not be accepted for want of file
+// descriptors or memory; zero if that never happened.
+func (l *listener) refusing() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
 }
 
 // Serving tells whether connections are accepted.

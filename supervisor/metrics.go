@@ -7,6 +7,7 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/transport"
 	"dualgram/transport/botapi"
+	"dualgram/transport/probe"
 	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,15 +41,21 @@ type metrics struct {
 
 	requests    *prometheus.CounterVec
 	requestTime *prometheus.HistogramVec
+	secretUses  *prometheus.CounterVec
 	conns       *prometheus.CounterVec
 
-	pending   *prometheus.GaugeVec
-	infoAt    *prometheus.GaugeVec
-	standbyOK *prometheus.GaugeVec
-	conflicts *prometheus.CounterVec
-	pollKicks *prometheus.CounterVec
-	replies   *prometheus.CounterVec
-	warnings  *prometheus.GaugeVec
+	pending *prometheus.GaugeVec
+	infoAt  *prometheus.GaugeVec
+
+	telegramErrors *prometheus.CounterVec
+	probes         *prometheus.CounterVec
+	probeTime      *prometheus.HistogramVec
+	standbyOK      *prometheus.GaugeVec
+	conflicts      *prometheus.CounterVec
+	pollKicks      *prometheus.CounterVec
+	replies        *prometheus.CounterVec
+	certificateEnd *prometheus.GaugeVec
+	warnings       *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -73,34 +80,39 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	quick := []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60}
 	m := &metrics{
-		phaseIs:      gauge("phase", "1 for the phase that the bot is in, 0 for the others.", "phase"),
-		modeSince:    gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
-		epoch:        gauge("epoch", "Number of handovers begun since the store was made."),
-		frozen:       gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
-		handovers:    counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
-		handoverTime: histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
-		stepTime:     histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
-		firstTime:    histogram("handover_first_update_seconds", "From the onset that the signal saw to the first new update by the new transport.", handoverBuckets, "to"),
-		woulds:       counter("handovers_withheld_total", "Handovers that were decided and not done.", "to", "why"),
-		signals:      gauge("signal_level", "0 ok, 1 suspect, 2 tripped.", "signal"),
-		trips:        counter("signal_trips_total", "How often the signal tripped.", "signal"),
-		received:     counter("updates_received_total", "Updates accepted for the first time, durable on disk.", "source"),
-		duplicates:   counter("updates_duplicate_total", "Updates that were held already.", "source"),
-		lastUpdate:   gauge("last_update_received_timestamp_seconds", "When the latest new update was accepted.", "source"),
-		losses:       counter("updates_lost_total", "update_ids that never came and that Telegram no longer has.", "cause"),
-		deliveries:   counter("updates_forwarded_total", "Deliveries to the bot.", "result"),
-		deliverFor:   histogram("delivery_duration_seconds", "How long the bot took to take or refuse one update.", quick),
-		waited:       histogram("update_wait_seconds", "From receiving an update to the bot having taken it.", append(quick, 300, 3600)),
-		requests:     counter("webhook_requests_total", "Requests to the webhook, by cause of the answer.", "cause"),
-		requestTime:  histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
-		conns:        counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
-		pending:      gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
-		infoAt:       gauge("telegram_info_last_success_timestamp_seconds", "When getWebhookInfo last answered."),
-		standbyOK:    gauge("standby_ready", "1 if polling could take over."),
-		conflicts:    counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
-		pollKicks:    counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
-		warnings:     gauge("warning_active", "1 while the warning is shown. The bot label is empty for what concerns the whole process.", "code", "severity"),
-		replies:      counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
+		phaseIs:        gauge("phase", "1 for the phase that the bot is in, 0 for the others.", "phase"),
+		modeSince:      gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
+		epoch:          gauge("epoch", "Number of handovers begun since the store was made."),
+		frozen:         gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
+		handovers:      counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
+		handoverTime:   histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
+		stepTime:       histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
+		firstTime:      histogram("handover_first_update_seconds", "From the onset that the signal saw to the first new update by the new transport.", handoverBuckets, "to"),
+		woulds:         counter("handovers_withheld_total", "Handovers that were decided and not done.", "to", "why"),
+		signals:        gauge("signal_level", "0 ok, 1 suspect, 2 tripped.", "signal"),
+		trips:          counter("signal_trips_total", "How often the signal tripped.", "signal"),
+		received:       counter("updates_received_total", "Updates accepted for the first time, durable on disk.", "source"),
+		duplicates:     counter("updates_duplicate_total", "Updates that were held already.", "source"),
+		lastUpdate:     gauge("last_update_received_timestamp_seconds", "When the latest new update was accepted.", "source"),
+		losses:         counter("updates_lost_total", "update_ids that never came and that Telegram no longer has.", "cause"),
+		deliveries:     counter("updates_forwarded_total", "Deliveries to the bot.", "result"),
+		deliverFor:     histogram("delivery_duration_seconds", "How long the bot took to take or refuse one update.", quick),
+		waited:         histogram("update_wait_seconds", "From receiving an update to the bot having taken it.", append(quick, 300, 3600)),
+		requests:       counter("webhook_requests_total", "Requests to the webhook, by cause of the answer.", "cause"),
+		requestTime:    histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
+		conns:          counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
+		pending:        gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
+		probes:         counter("probes_total", "Probes of the webhook from outside, by the stage that failed; ok if none did.", "stage"),
+		probeTime:      histogram("probe_duration_seconds", "How long a probe took.", quick),
+		telegramErrors: counter("telegram_webhook_errors_total", "Failed deliveries that Telegram newly reported, by class.", "class"),
+		infoAt:         gauge("telegram_info_last_success_timestamp_seconds", "When getWebhookInfo last answered."),
+		standbyOK:      gauge("standby_ready", "1 if polling could take over."),
+		conflicts:      counter("botapi_conflicts_total", "Conflicts that polling met, by cause.", "cause"),
+		pollKicks:      counter("poll_restarts_total", "Polls that were cut because updates were pending while they stayed parked."),
+		replies:        counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
+		certificateEnd: gauge("certificate_not_after_timestamp_seconds", "When the certificate in service ends. There is no value where a proxy ends TLS."),
+		secretUses:     counter("webhook_secret_accepted_total", "Requests let in, by the secret they had: the current one, the previous one while that is good, or none during a migration.", "which"),
+		warnings:       gauge("warning_active", "1 while the warning is shown. The bot label is empty for what concerns the whole process.", "code", "severity"),
 	}
 	if reg == nil {
 		return m, nil
@@ -128,6 +140,7 @@ type botMetrics struct {
 	received, duplicates map[transport.Source]prometheus.Counter
 	lastUpdate           map[transport.Source]prometheus.Gauge
 	requests             map[webhook.Cause]prometheus.Counter
+	secretUses           map[webhook.SecretUse]prometheus.Counter
 	requestTime          prometheus.Observer
 	results              map[dispatch.Result]prometheus.Counter
 	deliverFor, waited   prometheus.Observer
@@ -139,6 +152,7 @@ func (m *metrics) bot(name string) *botMetrics {
 		m: m, name: name,
 		received: map[transport.Source]prometheus.Counter{}, duplicates: map[transport.Source]prometheus.Counter{},
 		lastUpdate: map[transport.Source]prometheus.Gauge{},
+		secretUses: map[webhook.SecretUse]prometheus.Counter{},
 		requests:   map[webhook.Cause]prometheus.Counter{}, results: map[dispatch.Result]prometheus.Counter{},
 		requestTime: m.requestTime.WithLabelValues(name), deliverFor: m.deliverFor.WithLabelValues(name),
 		waited: m.waited.WithLabelValues(name), pending: m.pending.WithLabelValues(name), infoAt: m.infoAt.WithLabelValues(name),
@@ -151,6 +165,9 @@ func (m *metrics) bot(name string) *botMetrics {
 	for _, c := range webhook.Causes() {
 		b.requests[c] = m.requests.WithLabelValues(name, string(c))
 	}
+	for _, u := range webhook.SecretUses() {
+		b.secretUses[u] = m.secretUses.WithLabelValues(name, string(u))
+	}
 	for _, r := range []dispatch.Result{dispatch.Taken, dispatch.Failed, dispatch.Buried} {
 		b.results[r] = m.deliveries.WithLabelValues(name, string(r))
 	}
@@ -158,12 +175,20 @@ func (m *metrics) bot(name string) *botMetrics {
 		m.handoverTime.WithLabelValues(name, to)
 		m.firstTime.WithLabelValues(name, to)
 	}
-	for _, s := range []string{SignalFailRate, SignalTimeout, SignalTLS, SignalStall, SignalStandby, SignalPollStall, SignalStore} {
+	for _, c := range botapi.WebhookErrorClasses() {
+		m.telegramErrors.WithLabelValues(name, string(c))
+	}
+	for _, s := range []probe.Stage{"", probe.StageDNS, probe.StageConnect, probe.StageTLS, probe.StageHTTP, probe.StageProof} {
+		m.probes.WithLabelValues(name, stageName(s))
+	}
+	m.probeTime.WithLabelValues(name)
+	for _, s := range Signals() {
 		m.signals.WithLabelValues(name, s)
 		m.trips.WithLabelValues(name, s)
 		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
 	}
 	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver)
+	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), CauseSecretRotation)
 	for _, c := range []string{"lost", "expired_suspected"} {
 		m.losses.WithLabelValues(name, c)
 	}
@@ -246,6 +271,9 @@ func (b *botMetrics) request(o webhook.Outcome) {
 	if c := b.requests[o.Cause]; c != nil {
 		c.Inc()
 	}
+	if c := b.secretUses[o.Secret]; c != nil {
+		c.Inc()
+	}
 	if o.Authenticated {
 		b.requestTime.Observe(o.Duration.Seconds())
 	}
@@ -264,6 +292,26 @@ func (b *botMetrics) delivered(o dispatch.Outcome) {
 func (b *botMetrics) info(i botapi.WebhookInfo, now time.Time) {
 	b.pending.Set(float64(i.PendingUpdateCount))
 	b.infoAt.Set(seconds(now))
+}
+
+// probed counts a probe.
+func (b *botMetrics) probed(r probe.Result) {
+	b.m.probes.WithLabelValues(b.name, stageName(r.Stage)).Inc()
+	b.m.probeTime.WithLabelValues(b.name).Observe(r.Took.Seconds())
+}
+
+func stageName(s probe.Stage) string {
+	if s == "" {
+		return "ok"
+	}
+	return string(s)
+}
+
+// telegramError counts what Telegram newly reports; the empty class is nothing.
+func (b *botMetrics) telegramError(c botapi.WebhookErrorClass) {
+	if c != botapi.WebhookErrorNone {
+		b.m.telegramErrors.WithLabelValues(b.name, string(c)).Inc()
+	}
 }
 
 func (b *botMetrics) standby(ok bool) {

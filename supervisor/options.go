@@ -17,6 +17,8 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/probe"
+	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -41,6 +43,7 @@ type Ledger interface {
 	JournalTail(limit int) ([]store.Entry, error)
 	PollOffset() (next int64, ok bool)
 	Tick(ctx context.Context, serverDate time.Time) error
+	Holes() []store.Hole
 	SettleHoles(ctx context.Context, before time.Time) (store.Settled, error)
 	Stats() store.Stats
 }
@@ -70,6 +73,18 @@ type ListenerOptions struct {
 	// WrapListener and WrapHandler are seams for faults; nil means none.
 	WrapListener func(net.Listener) net.Listener
 	WrapHandler  func(http.Handler) http.Handler
+	// Responder answers the probes of the bots behind this listener; nil: there
+	// are none.
+	Responder *probe.Responder
+	// AllowConn lets a peer from outside of every bot's networks in as far as the
+	// handler; see [webhook.Options]. Nil lets none in.
+	AllowConn func(netip.Addr) bool
+	// Refused returns the certificate pair on disk that is not in service, and
+	// RenewalFailed what keeps dualgram from renewing its own; both are warned about,
+	// and nil where there is no such thing. Renewal says in a sentence how the
+	// certificate is renewed; empty: the operator replaces the files.
+	Refused, RenewalFailed func() webhook.Refusal
+	Renewal                string
 	// MaxConns bounds the open connections; 0 derives it from the process's limit.
 	MaxConns int
 }
@@ -85,10 +100,23 @@ type WebhookOptions struct {
 	// while the bot runs: each set takes the present one, in place of that in
 	// Params. Nil means that in Params.
 	Certificate func() []byte
+	// Secret returns the secret token that is wanted now, for one that may be
+	// replaced while the bot runs, in place of that in Params. Within a tick of a
+	// change the listener takes both, the webhook is set with the new one as soon
+	// as nothing speaks against it, and two minutes after Telegram's
+	// acknowledgement the old one is refused. Nil means that in Params. It is
+	// called for each request.
+	Secret func() string
+	// SecretMigration is how long requests without the secret header are taken,
+	// from the first start with it on, by Telegram's clock; 0 means never.
+	SecretMigration time.Duration
 	// Networks that may deliver; empty means any. TrustedProxies may speak for
 	// others by X-Forwarded-For.
 	Networks       []netip.Prefix
 	TrustedProxies []netip.Prefix
+	// Prober makes what looks at the webhook from outside, given Telegram's clock;
+	// its Responder must be the listener's. Nil: nobody does.
+	Prober func(now func() time.Time) (Prober, error)
 }
 
 // params is what setWebhook is to be called with now.
@@ -96,6 +124,9 @@ func (o *WebhookOptions) params() botapi.SetWebhook {
 	p := o.Params
 	if o.Certificate != nil {
 		p.Certificate = o.Certificate()
+	}
+	if o.Secret != nil {
+		p.SecretToken = o.Secret()
 	}
 	return p
 }
@@ -128,6 +159,8 @@ type BotOptions struct {
 	Veto         func(ctx context.Context, h Handover) error
 	VetoDeadline time.Duration
 	Notify       func(ctx context.Context, h Handover)
+	// WallClock tells the wall clock's time, which may jump; nil means time.Now.
+	WallClock func() time.Time
 	// Hook is called at the named steps of a handover.
 	Hook transport.Hook
 	// Observe sees each event as it happens. It must not block.
@@ -149,6 +182,9 @@ func (o *BotOptions) validate() error {
 	}
 	if o.VetoDeadline == 0 {
 		o.VetoDeadline = DefaultVetoDeadline
+	}
+	if o.WallClock == nil {
+		o.WallClock = time.Now
 	}
 	o.Policy.PollingOnly = o.Webhook == nil
 	o.Policy = o.Policy.WithDefaults()
@@ -175,7 +211,7 @@ const firstPoll = 500 * time.Millisecond
 // repetition, the first poll.
 func (o *BotOptions) Worst() time.Duration {
 	t := o.Thresholds.WithDefaults()
-	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout) + 2*deleteDeadline + firstPoll
+	sum := t.InfoInterval + t.InfoDeadline + max(t.Stall, t.Timeout, t.Hole) + 2*deleteDeadline + firstPoll
 	if o.Veto != nil {
 		sum += o.VetoDeadline
 	}

@@ -50,7 +50,7 @@ func (b *Bot) finish(ctx context.Context, e failover.Event, old, n failover.Stat
 	b.record(ctx, Event{At: e.At, Bot: b.opt.Name, Kind: EventHandover, Epoch: n.Epoch,
 		From: h.From.String(), To: h.To.String(), Cause: h.Cause.Name, Evidence: h.Cause.Evidence,
 		Seconds: h.Done.Sub(h.Onset).Seconds(), Handover: &h})
-	if b.opt.Notify != nil {
+	if b.opt.Notify != nil && h.From != h.To { // a renewal hands nothing over
 		b.calls.Go(func() { b.opt.Notify(ctx, h) })
 	}
 }

@@ -171,9 +171,11 @@ func TestBackoffFlush(t *testing.T) {
 	})
 }
 
-// TestFlushOnce: what is still wrong after a flush is an outage.
+// TestFlushOnce: what is still wrong after a flush is an outage. (A probe would
+// see it before the webhook is set again; see TestFlushAgainstProbe.)
 func TestFlushOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook.Prober = nil }
 		h, stop := w.proven(t, 5)
 		must0(t, h.stop())
 		w.net.Blackhole(testIP, true)
@@ -185,6 +187,27 @@ func TestFlushOnce(t *testing.T) {
 		must0(t, h.await("polling", false, 30*time.Second))
 		moves := strings.Join(w.moves(back), "; ")
 		if strings.Count(moves, "to_polling by "+failover.CauseFlush) != 1 || !strings.Contains(moves, "to_polling by "+supervisor.SignalStall) {
+			t.Errorf("moves: %s", moves)
+		}
+		w.net.Blackhole(testIP, false)
+		must0(t, h.await("webhook", false, 3*time.Minute))
+		w.settle(t, h, stop, back)
+	})
+}
+
+// TestFlushAgainstProbe: a flush doesn't go back to a webhook that the probe sees
+// to be broken; it becomes a plain stay in polling, and ends by itself.
+func TestFlushAgainstProbe(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		must0(t, h.stop())
+		w.net.Blackhole(testIP, true)
+		time.Sleep(5 * time.Second)
+		back := time.Now()
+		h = w.start(nil)
+		must0(t, h.await("polling", false, 30*time.Second))
+		time.Sleep(45 * time.Second)
+		if moves := strings.Join(w.moves(back), "; "); strings.Contains(moves, "to_webhook") || strings.Count(moves, "to_polling") != 1 {
 			t.Errorf("moves: %s", moves)
 		}
 		w.net.Blackhole(testIP, false)

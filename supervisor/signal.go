@@ -1,6 +1,10 @@
 package supervisor
 
-import "time"
+import (
+	"time"
+
+	"dualgram/transport/probe"
+)
 
 // The names of the signals: the same in status, metrics, journal, alerts and
 // runbooks.
@@ -14,6 +18,21 @@ const (
 	SignalTLS = "tls"
 	// SignalStall: Telegram has updates for us and none arrives.
 	SignalStall = "stall"
+	// SignalHole: an update is missing while later ones arrive.
+	SignalHole = "hole"
+	// SignalRedelivery: Telegram delivers again what was acknowledged.
+	SignalRedelivery = "redelivery"
+	// SignalTelegramError: Telegram newly reports failed deliveries.
+	SignalTelegramError = "telegram_error"
+	// SignalImpostor: somebody else answers in our place.
+	SignalImpostor = "impostor"
+	// SignalProbe: our own check of the webhook from outside fails. It moves
+	// nothing by itself; it shortens what stall and hole wait for.
+	SignalProbe = "probe"
+	// SignalListener: our own socket is lost, or takes no more connections.
+	SignalListener = "listener"
+	// SignalDrift: Telegram has other parameters than we registered.
+	SignalDrift = "drift"
 	// SignalStandby: the Bot API does not answer, so polling could not take over.
 	SignalStandby = "standby"
 	// SignalPollStall: updates are pending while the same poll stays parked.
@@ -22,6 +41,12 @@ const (
 	// mode: the same disk stands behind both transports.
 	SignalStore = "store"
 )
+
+// Signals returns the names of all signals, in the order in which they are read.
+func Signals() []string {
+	return []string{SignalTLS, SignalListener, SignalFailRate, SignalTimeout, SignalTelegramError, SignalImpostor, SignalRedelivery,
+		SignalStall, SignalHole, SignalProbe, SignalDrift, SignalStandby, SignalPollStall, SignalStore}
+}
 
 // Level is how far a signal has gone.
 type Level uint8
@@ -79,6 +104,31 @@ type Thresholds struct {
 	// Stall (3 s) is how long every getWebhookInfo must have shown updates
 	// pending, with none arriving, until stall trips.
 	Stall time.Duration
+	// StallProbe (1 s) takes the place of Stall while the probe is bad that was
+	// good before, or the listener takes no connections.
+	StallProbe time.Duration
+	// Hole (4 s) is how long the oldest missing update_id must have been the same,
+	// with updates pending, until hole trips. HoleGone (2) ids that are missing and
+	// no longer at Telegram trip it within HoleGoneWindow (60 s).
+	Hole, HoleGoneWindow time.Duration
+	HoleGone             int
+	// RedeliveryMin (2) deliveries within RedeliveryWindow (10 s) of updates that
+	// were acknowledged RedeliveryAfter (1 s) before or earlier trip redelivery.
+	RedeliveryMin                     int
+	RedeliveryWindow, RedeliveryAfter time.Duration
+	// ErrorConfirm (1 s) is how long a hard error that Telegram reports must stand
+	// without a delivery that speaks against it. ErrorSoft (2) others within
+	// ErrorWindow (10 s), at least ErrorSpan (2 s) from the first to the last, trip
+	// telegram_error too.
+	ErrorConfirm, ErrorWindow, ErrorSpan time.Duration
+	ErrorSoft                            int
+	// ProbeInterval (4 s) is the pause between two probes, ProbeSuspect (0.5 s)
+	// while the last one was bad or a signal is suspect.
+	ProbeInterval, ProbeSuspect time.Duration
+	// ProbeBad (3) bad ones of the last ProbeOf (4) make the probe bad, if one was
+	// good in this registration; ProbeImpostors (2) answers by somebody else in a
+	// row trip impostor.
+	ProbeBad, ProbeOf, ProbeImpostors int
 	// Excuse (130 s) is how long after our own downtime or refusal a stall may be
 	// Telegram's back-off, which is at most 120 s (WebhookActor.cpp:493-523).
 	Excuse time.Duration
@@ -106,18 +156,35 @@ func (t Thresholds) WithDefaults() Thresholds {
 	dur(&t.Timeout, 3*time.Second)
 	dur(&t.TLSLead, 2*time.Minute)
 	dur(&t.Stall, 3*time.Second)
+	dur(&t.StallProbe, time.Second)
+	dur(&t.Hole, 4*time.Second)
+	dur(&t.HoleGoneWindow, time.Minute)
+	dur(&t.RedeliveryWindow, 10*time.Second)
+	dur(&t.RedeliveryAfter, time.Second)
+	dur(&t.ErrorConfirm, time.Second)
+	dur(&t.ErrorWindow, 10*time.Second)
+	dur(&t.ErrorSpan, 2*time.Second)
+	dur(&t.ProbeInterval, 4*time.Second)
+	dur(&t.ProbeSuspect, 500*time.Millisecond)
 	dur(&t.Excuse, 130*time.Second)
 	dur(&t.InfoInterval, 2*time.Second)
 	dur(&t.InfoSuspect, 500*time.Millisecond)
 	dur(&t.InfoDeadline, time.Second)
 	dur(&t.StandbyInterval, 30*time.Second)
 	dur(&t.SlowCommit, 2*time.Second)
-	if t.FailMin == 0 {
-		t.FailMin = 5
+	num := func(n *int, v int) {
+		if *n == 0 {
+			*n = v
+		}
 	}
-	if t.FailRow == 0 {
-		t.FailRow = 3
-	}
+	num(&t.FailMin, 5)
+	num(&t.FailRow, 3)
+	num(&t.HoleGone, 2)
+	num(&t.RedeliveryMin, 2)
+	num(&t.ErrorSoft, 2)
+	num(&t.ProbeBad, probe.DefaultBad)
+	num(&t.ProbeOf, probe.DefaultOf)
+	num(&t.ProbeImpostors, probe.DefaultImpostors)
 	if t.FailShare == 0 {
 		t.FailShare = 0.5
 	}

@@ -8,6 +8,7 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
 	"dualgram/transport/botapi"
+	"dualgram/transport/webhook"
 )
 
 // Status implements [console.StatusProvider]. It reads what is known and asks
@@ -90,13 +91,13 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 	a := b.server.Arrivals(b.opt.Name)
 	w := &console.Webhook{URLHost: b.host, Registered: v.Owner == failover.Ours || v.Owner == failover.OursOther,
 		Listen: b.opt.Webhook.Listener, Listening: b.server.Serving(), LastArrivalAt: a.Last, InFlight: int64(a.InProgress),
-		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.Redact(v.Info.LastErrorMessage)}
+		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.Redact(v.Info.LastErrorMessage), Probe: v.Probe}
 	if v.Owner == failover.Foreign {
 		w.LastErrorAt, w.LastError = time.Time{}, ""
 	}
 	if cfg := b.server.opt.TLS; cfg != nil {
-		if leaf, err := served(cfg, b.host); err == nil {
-			w.CertificateNotAfter = leaf.NotAfter
+		if chain, err := served(cfg, b.host); err == nil {
+			w.CertificateNotAfter = webhook.CheckChain(chain, time.Now().Add(v.Skew), b.host, 0).NotAfter
 		}
 	}
 	return w

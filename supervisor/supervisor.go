@@ -82,7 +82,7 @@ func (s *Supervisor) add(o BotOptions) error {
 		if l = s.listeners[o.Webhook.Listener]; l == nil {
 			return fmt.Errorf("supervisor: bot %s: there is no listener %s", o.Name, o.Webhook.Listener)
 		}
-		chain = chainWatch(l.opt, o)
+		chain = chainWatch(l.opt, o, s.metrics)
 	}
 	b, err := newBot(o, l, chain, s.opt.Health, s.log, s.metrics)
 	if err != nil {
@@ -94,9 +94,8 @@ func (s *Supervisor) add(o BotOptions) error {
 		if path == "" {
 			path = "/"
 		}
-		secrets := []string{o.Webhook.Params.SecretToken}
 		err := l.handle(webhook.Route{
-			Bot: o.Name, Path: path, Secrets: func() []string { return secrets },
+			Bot: o.Name, Path: path, Secrets: b.wanted(), Former: b.secrets.digests, Unsigned: b.migration.open.Load,
 			Networks: o.Webhook.Networks, TrustedProxies: o.Webhook.TrustedProxies,
 			Sink: b, Observe: b.outcome,
 		})
@@ -106,29 +105,6 @@ func (s *Supervisor) add(o BotOptions) error {
 	}
 	s.bots = append(s.bots, b)
 	return nil
-}
-
-// chainEvery is how often the certificate in service is looked at.
-const chainEvery = time.Second
-
-// chainWatch returns a function that judges the certificate in service at the
-// given time, at most once a second. It is nil where somebody else terminates
-// TLS.
-func chainWatch(l ListenerOptions, o BotOptions) func(time.Time) Reading {
-	if l.TLS == nil {
-		return nil
-	}
-	u, _ := url.Parse(o.Webhook.Params.URL) // validated
-	host := u.Hostname()
-	var last Reading
-	var looked time.Time
-	return func(now time.Time) Reading {
-		if looked.IsZero() || now.Sub(looked) >= chainEvery || now.Before(looked) {
-			leaf, err := served(l.TLS, host)
-			last, looked = chainReading(leaf, err, host, now, o.Thresholds.TLSLead), now
-		}
-		return last
-	}
 }
 
 // Run supervises until the context ends, and then stops in order: the webhooks

@@ -89,7 +89,24 @@ func (b *Bot) conditions(v view, now time.Time) []warning.Condition {
 	if b.opt.Policy.DryRun {
 		add(warning.DryRun, time.Time{}, "")
 	}
-	return all
+	for _, r := range v.Readings {
+		code, ok := signalWarnings[r.Signal]
+		if ok && r.Level == Tripped {
+			add(code, r.Since, "%s", r.Evidence)
+		}
+	}
+	if v.Probe == probeUnproven && v.ProbeSays != "" {
+		add(warning.ProbeUnproven, time.Time{}, "%s", v.ProbeSays)
+	}
+	all = append(all, b.secretConditions(v, now)...)
+	return append(all, b.certificateConditions(now.Add(v.Skew))...)
+}
+
+// signalWarnings are the warnings that a tripped signal gives by itself. The others
+// show in what is done about them.
+var signalWarnings = map[string]warning.Code{
+	SignalListener: warning.ListenerLost, SignalTelegramError: warning.TelegramErrors, SignalImpostor: warning.Impostor,
+	SignalRedelivery: warning.Redelivery, SignalHole: warning.Hole, SignalProbe: warning.ProbeBad, SignalDrift: warning.Drift,
 }
 
 // failoversBefore counts the failovers that led to a freeze: those within an hour

@@ -85,7 +85,16 @@ func (b *Bot) infoInterval() time.Duration {
 		return b.opt.Thresholds.InfoSuspect
 	}
 	for _, r := range b.readings {
-		if r.Level != Clear && r.Signal != SignalStore && r.Signal != SignalStandby {
+		if r.Level == Clear {
+			continue
+		}
+		switch r.Signal {
+		case SignalStore, SignalStandby, SignalDrift:
+		case SignalProbe:
+			if time.Since(r.Since) < probeHurry {
+				return b.opt.Thresholds.InfoSuspect
+			}
+		default:
 			return b.opt.Thresholds.InfoSuspect
 		}
 	}
@@ -144,8 +153,18 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	current := epoch == b.state.Epoch
 	if current && b.state.Phase == failover.Webhook && !sent.Before(b.state.Registered) {
 		arrived, busy := b.arrivals()
-		b.stall.sampled(sample{Sent: sent, Got: now, Pending: info.PendingUpdateCount}, arrived, busy)
+		x := sample{Sent: sent, Got: now, Pending: info.PendingUpdateCount}
+		b.stall.sampled(x, arrived, busy)
+		holes, inFlight := b.ledger.Holes(), b.busyWith()
+		b.arrived.mu.Lock()
+		b.arrived.hole.sampled(x, holes, inFlight)
+		b.arrived.mu.Unlock()
+		b.metrics.telegramError(b.telegram.sample(info, sent, now, own{
+			answered: b.arrived.lastAnswered, storeBad: b.storeBad, listening: b.accepting, skew: b.skew,
+		}))
 	}
+	b.watchDrift(ctx, now, info)
+	b.probe.noteAddress(info.IPAddress)
 	if current && b.state.Phase == failover.Polling {
 		b.polls.sampled(sent, info.PendingUpdateCount, b.poller.Progress())
 	}

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
+	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -52,9 +55,11 @@ type testWorld struct {
 	api   *http.Server
 	apiWG sync.WaitGroup
 
-	tune func(*supervisor.BotOptions)
-	log  zerolog.Logger
-	reg  prometheus.Registerer
+	tune   func(*supervisor.BotOptions)
+	listen func(*supervisor.ListenerOptions, *chaos.Registry)
+	skew   atomic.Int64 // nanoseconds that the Bot API's Date header is ahead
+	log    zerolog.Logger
+	reg    prometheus.Registerer
 
 	hosts   []*host
 	cleanup []func()
@@ -81,7 +86,12 @@ func newWorld(t testing.TB, seed uint64) *testWorld {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.api = &http.Server{Handler: w.sim}
+	w.api = &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if skew := time.Duration(w.skew.Load()); skew != 0 {
+			rw.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
+		}
+		w.sim.ServeHTTP(rw, r)
+	})}
 	w.apiWG.Go(func() { _ = w.api.Serve(ln) })
 	return w
 }
@@ -145,6 +155,12 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// Our own probe sees the webhook from somewhere else than this host.
+	responder := &probe.Responder{}
+	outside := w.net.From("203.0.113.7")
+	prober := func(now func() time.Time) (supervisor.Prober, error) {
+		return probe.New(probe.Options{URL: testURL, Roots: w.ca.Pool(), Responder: responder, Now: now, Dial: outside.Dial, Resolver: testResolver{}})
+	}
 	var point transport.Hook
 	if hook != nil {
 		point = func(_ context.Context, p string) error { return hook(h, p) }
@@ -152,7 +168,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	bo := supervisor.BotOptions{
 		Name: "test", BotID: w.botID, API: api, Ledger: ledger,
 		Webhook: &supervisor.WebhookOptions{Listener: testIP + ":443",
-			Params: botapi.SetWebhook{URL: testURL, SecretToken: secret, MaxConnections: 40}},
+			Params: botapi.SetWebhook{URL: testURL, SecretToken: secret, MaxConnections: 40}, Prober: prober},
 		Handler: w.bot,
 		Policy:  failover.Policy{HoldDown: 10 * time.Second, MaxHoldDown: 10 * time.Second},
 		Hook:    point,
@@ -161,23 +177,28 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	if w.tune != nil {
 		w.tune(&bo)
 	}
+	lo := supervisor.ListenerOptions{
+		Address: testIP + ":443",
+		TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),
+		Listen: func(_ context.Context, a string) (net.Listener, error) {
+			ln, err := h.proc.Listen(a)
+			if err != nil {
+				return nil, err
+			}
+			return h.faults.ReopenListener(ln, func() (net.Listener, error) { return h.proc.Listen(a) }), nil
+		},
+		WrapHandler: h.faults.Handler,
+		MaxConns:    512,
+		Responder:   responder,
+	}
+	if w.listen != nil {
+		w.listen(&lo, h.faults)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log, Registry: w.reg,
-		Listeners: []supervisor.ListenerOptions{{
-			Address: testIP + ":443",
-			TLS:     h.faults.TLSConfig(&tls.Config{Certificates: []tls.Certificate{pair.TLS()}, MinVersion: tls.VersionTLS12}),
-			Listen: func(_ context.Context, a string) (net.Listener, error) {
-				ln, err := h.proc.Listen(a)
-				if err != nil {
-					return nil, err
-				}
-				return h.faults.ReopenListener(ln, func() (net.Listener, error) { return h.proc.Listen(a) }), nil
-			},
-			WrapHandler: h.faults.Handler,
-			MaxConns:    512,
-		}},
+		Listeners: []supervisor.ListenerOptions{lo},
 	})
 	if err != nil {
 		w.t.Fatal(err)
@@ -256,6 +277,16 @@ func (h *host) await(phase string, trial bool, most time.Duration) error {
 // clientTLS is what a client needs to trust the listener.
 func (w *testWorld) clientTLS() *tls.Config {
 	return &tls.Config{RootCAs: w.ca.Pool(), ServerName: testHost, Time: time.Now}
+}
+
+// testResolver knows the one host.
+type testResolver struct{}
+
+func (testResolver) LookupNetIP(_ context.Context, network, host string) ([]netip.Addr, error) {
+	if host != testHost || network == "ip6" {
+		return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+	}
+	return []netip.Addr{netip.MustParseAddr(testIP)}, nil
 }
 
 func hasWarning(ws []console.Warning, code string) bool {

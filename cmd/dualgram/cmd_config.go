@@ -18,7 +18,7 @@ func (a *app) configCommand() *cobra.Command {
 		Args:    subcommandOnly,
 		RunE:    needSubcommand,
 	}
-	cmd.AddCommand(a.configValidateCommand(), a.configPrintCommand())
+	cmd.AddCommand(a.configValidateCommand(), a.configPrintCommand(), a.configRotateSecretCommand())
 	return cmd
 }
 

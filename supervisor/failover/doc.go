@@ -10,8 +10,9 @@
 // These hold for every step, and the fuzz test checks them:
 //
 //   - I1. At most one job is under way: a job is ordered only while none is.
-//   - I2. The epoch grows by one exactly when a handover starts, when a webhook
-//     is adopted, and when intake ends because somebody else owns the updates.
+//   - I2. The epoch grows by one exactly when a handover or a renewal starts, when
+//     a webhook is adopted, when intake ends because somebody else owns the
+//     updates, and when the clock jumped.
 //   - I3. A result that carries another epoch than the state's changes nothing.
 //   - I4. Without an operator's word nothing begins to leave a pinned mode, and
 //     nothing changes the mode during a hold. What is not ours to decide stays:
@@ -21,11 +22,15 @@
 //   - I6. Persist is set if and only if the part of the state that outlives the
 //     process changed.
 //   - I7. A foreign webhook is never replaced or deleted without take-over.
+//   - I8. A renewal begins only in webhook mode and leaves it only if Telegram
+//     refused the set or did not answer it; what it was to replace is never taken
+//     for somebody else's.
 //
 // Words: a failover goes from webhook to polling, a failback the other way; a
 // handover is either. The epoch counts handovers. The trial is the time after a
 // registration until the webhook is proven; a relapse is a failover during the
 // trial or soon after it was passed. The hold-down is the least time in polling
-// before a failback. A flush is a short round trip through polling which makes
+// before a failback. A renewal sets our own registration anew, as a change of the
+// secret needs it, and is no handover between the modes. A flush is a short round trip through polling which makes
 // Telegram forget the back-off that our own downtime earned.
 package failover

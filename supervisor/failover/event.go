@@ -28,6 +28,9 @@ const (
 	SetAcked
 	// SetFailed: Telegram refused the webhook; there is none now. Epoch, Cause.
 	SetFailed
+	// SetUnsent: nothing was asked of Telegram, or nothing was done about it: what
+	// was registered before still is. Epoch, Cause.
+	SetUnsent
 	// SetUnknown: the set may or may not have happened. Epoch, Cause.
 	SetUnknown
 	// Refused: the Bot API says that the token is not valid; as a job's result,
@@ -37,6 +40,15 @@ const (
 	Operator
 	// PollerLost: the poller ended without being asked to. Epoch, Cause.
 	PollerLost
+	// Renew: our own registration is good and has to be set anew with other
+	// parameters, which don't change what it is good for. Epoch, Cause, Ready (a
+	// set would find the Bot API and the webhook in order). Level-triggered.
+	Renew
+	// ClockJumped: the wall clock moved against the monotonic one, so no time that
+	// was persisted means what it meant: the world is read anew, as at a start.
+	// Nothing happens while a job is under way; it is repeated until it is taken.
+	// Epoch.
+	ClockJumped
 	kinds
 )
 
@@ -105,8 +117,8 @@ type Event struct {
 	Epoch uint64
 	Cause Cause
 
-	// Tick
-	Ready    bool   // a failback would find certificate, listener and standby in order
+	// Tick, Renew
+	Ready    bool   // a set would find certificate, listener and standby in order
 	NotReady string // else why not
 	Drained  bool   // the poller has seen an empty page since it started
 
@@ -138,8 +150,8 @@ const (
 	// JobToPolling: delete the webhook if Delete is set, then poll from the head
 	// until one poll has completed. Ends in Polled, PollFailed or Refused.
 	JobToPolling
-	// JobToWebhook: join the poller, confirm what it committed, set the webhook.
-	// Ends in SetAcked, SetFailed, SetUnknown or Refused.
+	// JobToWebhook: join the poller if there is one, confirm what it committed, set
+	// the webhook. Ends in SetAcked, SetFailed, SetUnsent, SetUnknown or Refused.
 	JobToWebhook
 )
 

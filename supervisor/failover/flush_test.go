@@ -20,11 +20,11 @@ func TestFlush(t *testing.T) {
 		{0, Event{Kind: Tick, Drained: true}, "polling", "flush", "not ready"},
 		{time.Second, drained(), "to_webhook e+1 to_webhook", "busy flush", "no hold-down"},
 		{time.Second, result(SetAcked), "webhook", "trial", "and no relapse"},
-		{flushInterval - 3*time.Second - 1, tick(), "webhook", "trial", ""},
+		{FlushInterval - 3*time.Second - 1, tick(), "webhook", "trial", ""},
 		{0, excused(), "to_polling e+1 to_polling delete auto", "busy deleting failovers=1 relapses=1", "a second stall within 2 min is an outage"},
 	})
 	s := proven()
-	s.LastFlush = t0.Add(-flushInterval)
+	s.LastFlush = t0.Add(-FlushInterval)
 	run(t, defaults, s, t0, []step{{0, excused(), "to_polling e+1 to_polling delete", "busy flush deleting", "2 min later"}})
 }
 

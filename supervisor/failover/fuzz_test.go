@@ -118,6 +118,14 @@ func (w *fuzzed) play(what, x byte) {
 		if e.Kind != Tick && e.Kind != Operator {
 			w.step(e)
 		}
+	case 29:
+		w.step(Event{Kind: Renew, Ready: !bit(0), Cause: Cause{Name: "secret_rotation"}})
+	case 30:
+		if w.job == NoJob { // else it is repeated until the job has ended
+			w.at = w.at.AddDate([...]int{0, 0, 1, -1}[x&3], 0, 0)
+			w.asked = Event{}
+		}
+		w.step(Event{Kind: ClockJumped})
 	default:
 		if len(w.seen) > 0 {
 			if e := w.seen[int(x)%len(w.seen)]; e.Epoch != w.s.Epoch {
@@ -147,8 +155,12 @@ func (w *fuzzed) finish(x byte) {
 		w.url = Nobody
 		w.step(Event{Kind: Polled})
 	case x&15 == 14:
-		w.url = Nobody
+		if x&16 == 0 { // else it was refused for what it was not about
+			w.url = Nobody
+		}
 		w.step(Event{Kind: SetFailed})
+	case x&15 == 10:
+		w.step(Event{Kind: SetUnsent})
 	case x&15 >= 11: // it goes through at once, or the case of a changing world brings it later
 		if x&16 != 0 {
 			w.url = Ours

@@ -44,6 +44,10 @@ func takeOver(c Command) Event {
 	return e
 }
 
+func renew() Event {
+	return Event{Kind: Renew, Ready: true, Cause: Cause{Name: "secret_rotation"}}
+}
+
 func old(e Event) Event {
 	e.Epoch = stale
 	return e
@@ -121,7 +125,7 @@ func flags(s State) string {
 		on   bool
 		name string
 	}{
-		{s.Busy, "busy"}, {s.Trial, "trial"}, {s.Flush, "flush"}, {s.Frozen, "frozen"},
+		{s.Busy, "busy"}, {s.Renews, "renews"}, {s.Trial, "trial"}, {s.Flush, "flush"}, {s.Frozen, "frozen"},
 		{s.Paused, "paused"}, {!s.LateSetUntil.IsZero(), "late"}, {s.Deleting && s.Phase == ToPolling, "deleting"},
 	} {
 		if x.on {
@@ -150,7 +154,7 @@ func flags(s State) string {
 
 func label(e Event) string {
 	names := [kinds]string{"tick", "world", "trip", "proven", "polled", "poll_failed", "set_acked",
-		"set_failed", "set_unknown", "refused", "operator", "poller_lost"}
+		"set_failed", "set_unsent", "set_unknown", "refused", "operator", "poller_lost", "renew", "clock_jumped"}
 	commands := []string{"", "switch_webhook", "switch_polling", "switch_auto", "hold", "ack", "take_over"}
 	out := names[e.Kind]
 	if e.Kind == World || e.Conflict {
@@ -201,6 +205,14 @@ func toPolling() State {
 func toWebhook() State {
 	s := polling()
 	s.Phase, s.Busy, s.Intent = ToWebhook, true, ModeWebhook
+	return s
+}
+
+// renewing is a bot that sets its own webhook anew.
+func renewing() State {
+	s := proven()
+	s.Phase, s.Since, s.Busy, s.Renews = ToWebhook, t0, true, true
+	s.Cause = Cause{Name: "secret_rotation"}
 	return s
 }
 

@@ -6,6 +6,7 @@ import "time"
 // it in which what ran out is lifted. It returns "" or what is wrong.
 func (w *fuzzed) violated(before, after State, e Event, f Effects) string {
 	operator := e.Kind == Operator
+	jumped := e.Kind == ClockJumped && e.Epoch == before.Epoch && !before.Busy && before.Phase != Starting && before.Phase != Held
 	result := e.Kind != Tick && e.Kind != World && !operator
 	same := before == after && f.Job == NoJob && f.Would == NoJob
 
@@ -29,7 +30,7 @@ func (w *fuzzed) violated(before, after State, e Event, f Effects) string {
 	adopted := f.Job == NoJob && after.Phase == Webhook && after.Trial &&
 		(before.Phase != Webhook && before.Phase != ToWebhook) || before.Phase != Webhook && e.Kind == World && after.Phase == Webhook
 	ends := after.Phase == Held && (before.Phase != Held || before.Cause.Name != after.Cause.Name)
-	if grew := after.Epoch - before.Epoch; grew != 0 && grew != 1 || (grew == 1) != (starts || adopted || ends) {
+	if grew := after.Epoch - before.Epoch; grew != 0 && grew != 1 || (grew == 1) != (starts || adopted || ends || jumped) {
 		return "I2: the epoch"
 	}
 
@@ -40,7 +41,7 @@ func (w *fuzzed) violated(before, after State, e Event, f Effects) string {
 
 	// I4.
 	moved := modeOf(before) != modeOf(after) && modeOf(before) != ModeNone && modeOf(after) != ModeNone
-	if begun := moved && !operator && starts && e.Kind != SetFailed && e.Kind != SetUnknown; begun {
+	if begun := moved && !operator && starts && e.Kind != SetFailed && e.Kind != SetUnsent && e.Kind != SetUnknown; begun {
 		switch {
 		case before.Pin == modeOf(before):
 			return "I4: left a pinned mode"
@@ -96,6 +97,20 @@ func (w *fuzzed) violated(before, after State, e Event, f Effects) string {
 	equal := (e.URL == Ours || e.URL == OursOther) && e.Kind == World && before.Phase == Polling
 	if equal && !e.At.Before(before.LateSetUntil) && f.Delete {
 		return "I7: deleted a webhook that this epoch didn't set"
+	}
+
+	// I8.
+	if e.Kind == Renew && after != before && (before.Phase != Webhook || after.Phase != ToWebhook || before.Paused || w.p.stays(before)) {
+		return "I8: a renewal outside webhook mode, or in spite of a hold or a pin"
+	}
+	if e.Kind == Renew && (f.Automatic || after.Failovers != before.Failovers || after.Relapses != before.Relapses) {
+		return "I8: a renewal counts as a failover"
+	}
+	if before.Phase == ToWebhook && before.Renews && after.Phase == ToPolling && e.Kind != SetFailed && e.Kind != SetUnknown {
+		return "I8: a renewal left webhook mode although nothing was lost"
+	}
+	if before.Renews && e.Kind == PollFailed && e.URL != Foreign && after.Phase == Held {
+		return "I8: a renewal's own registration was held for somebody else's"
 	}
 
 	// What the journal and the guards promise besides.

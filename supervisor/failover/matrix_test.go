@@ -82,6 +82,11 @@ func variants() []variant {
 	add(" busy, polling pinned", defaults, toWebhook(), pin(ModePolling))
 	add(" busy for a flush", defaults, toWebhook(), func(s *State) { s.Flush = true })
 
+	add(" busy renewing", defaults, renewing(), nil)
+	add(" busy renewing, polling pinned", defaults, renewing(), pin(ModePolling))
+	add(" busy after an unanswered renewal", defaults, toPolling(), func(s *State) { late(s); s.Deleting, s.Renews = false, true })
+	add(" busy after a refused renewal", defaults, toPolling(), func(s *State) { s.Deleting, s.Renews = false, true })
+
 	add(" from webhook", defaults, held(Webhook, ModeWebhook), nil)
 	add(" from polling", defaults, held(Polling, ModePolling), nil)
 	add(" at the first start", defaults, held(Starting, ModeNone), nil)
@@ -110,7 +115,8 @@ func matrixEvents() []Event {
 	for o := range owners {
 		out = append(out, conflict(o))
 	}
-	out = append(out, result(SetAcked), result(SetFailed), result(SetUnknown), result(Refused), result(PollerLost))
+	out = append(out, result(SetAcked), result(SetFailed), result(SetUnsent), result(SetUnknown), result(Refused), result(PollerLost),
+		renew(), result(Renew), result(ClockJumped))
 	for c := SwitchWebhook; c <= TakeOver; c++ {
 		out = append(out, say(c))
 	}

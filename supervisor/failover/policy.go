@@ -12,8 +12,6 @@ const (
 	relapseWindow = 10 * time.Minute
 	// failoverWindow is the time over which MaxFailovers counts.
 	failoverWindow = time.Hour
-	// flushInterval: a second stall within it is no longer our own back-off.
-	flushInterval = 2 * time.Minute
 	// flushPatience: if the failback of a flush can't start within it, the flush
 	// becomes a plain stay in polling.
 	flushPatience = 30 * time.Second
@@ -32,6 +30,10 @@ const (
 	// jitterShare spreads the hold-downs of many hosts that failed together.
 	jitterShare = 0.10
 )
+
+// FlushInterval is the least time between two flushes: a second stall within it is
+// no longer our own back-off.
+const FlushInterval = 2 * time.Minute
 
 // Policy is the operator's choice of guards. The zero value of a field means
 // its default.
@@ -138,8 +140,8 @@ func retryPause(n int) time.Duration {
 }
 
 // Restore prepares a state that a previous process left for a new one. No job
-// survives, and the world has to be read anew: a caller that reconciles without
-// a restart ends the job that is under way first. What was persisted as wall
+// survives, and the world has to be read anew: [ClockJumped], which does the same
+// without a restart, waits for the job that is under way. What was persisted as wall
 // time is clamped, so that a clock that jumped can't hold a bot for longer than
 // the guard's own length.
 func (p Policy) Restore(s State, now time.Time) State {
@@ -151,8 +153,13 @@ func (p Policy) Restore(s State, now time.Time) State {
 		s.Resume = s.Phase
 	}
 	s.Epoch++ // what is still under way belongs to the past
-	s.Phase, s.Since, s.Busy = Starting, now, false
+	s.Phase, s.Since, s.Busy, s.Renews = Starting, now, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
+	return p.clamp(s, now)
+}
+
+// clamp bounds what is persisted as wall time by its guard's own length.
+func (p Policy) clamp(s State, now time.Time) State {
 	clamp := func(t time.Time, most time.Duration) time.Time {
 		if t.After(now.Add(most)) {
 			return now.Add(most)
@@ -172,4 +179,17 @@ func (p Policy) Restore(s State, now time.Time) State {
 		s.Failovers[i] = clamp(s.Failovers[i], 0)
 	}
 	return s
+}
+
+// jumped reconciles after a jump of the wall clock. Who reads the world anyway,
+// because nothing is decided yet or somebody else owns the updates, only has its
+// times clamped.
+func (p Policy) jumped(s State, now time.Time) State {
+	switch {
+	case s.Busy: // the job's result belongs to this epoch
+		return s
+	case s.Phase == Starting, s.Phase == Held:
+		return p.clamp(s, now)
+	}
+	return p.Restore(s, now)
 }

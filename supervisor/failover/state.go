@@ -125,6 +125,8 @@ const (
 	CauseOperator     = "operator"
 	CauseDelivered    = "trial_passed"
 	CausePollerLost   = "poller_lost"
+	CauseSetUnsent    = "set_not_sent"
+	CauseClockJump    = "clock_jump"
 )
 
 // failoverMemory bounds how many automatic failovers are remembered; MaxFailovers
@@ -173,6 +175,9 @@ type State struct {
 	// LateSetUntil: until then a set that was given up on may still happen, so a
 	// webhook of ours that appears is ours.
 	LateSetUntil time.Time `json:"late_set_until,omitzero"`
+	// Renews is true from a set that replaces our own registration until it is
+	// known whether the old one or the new one is there; either is good.
+	Renews bool `json:"renews,omitempty"`
 	// Reasserted is when the webhook was last set again because it had vanished.
 	Reasserted time.Time `json:"reasserted,omitzero"`
 

@@ -38,8 +38,12 @@ func (p Policy) step(s State, e Event) (State, Effects) {
 			return s, Effects{}
 		}
 		return p.registered(s, e.At, s.Cause), Effects{}
-	case SetFailed, SetUnknown:
+	case SetFailed, SetUnsent, SetUnknown:
 		return p.notSet(s, e)
+	case Renew:
+		return p.renew(s, e)
+	case ClockJumped:
+		return p.jumped(s, e.At), Effects{}
 	case Refused:
 		return p.refused(s, e), Effects{}
 	case PollerLost:
@@ -154,7 +158,7 @@ func (p Policy) trip(s State, e Event) (State, Effects) {
 	case e.Excused && e.StoreFailing:
 		// Polling stands before the same disk: the round trip would bring nothing.
 		return would(WhyStore)
-	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= flushInterval):
+	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= FlushInterval):
 		s.Flush, s.LastFlush = true, e.At
 		return p.toPolling(s, e.At, Cause{CauseFlush, e.Cause.String()}, true)
 	}
@@ -179,7 +183,7 @@ func (p Policy) failover(s State, at time.Time, cause Cause) (State, Effects) {
 func (p Policy) toPolling(s State, at time.Time, cause Cause, del bool) (State, Effects) {
 	s.Epoch++
 	s.Phase, s.Since, s.Cause, s.Intent = ToPolling, at, cause, ModePolling
-	s.Trial, s.Busy, s.Deleting = false, true, del
+	s.Trial, s.Busy, s.Deleting, s.Renews = false, true, del, false
 	s.Fails, s.RetryAt = 0, time.Time{}
 	return s, Effects{Job: JobToPolling, Delete: del}
 }
@@ -187,15 +191,29 @@ func (p Policy) toPolling(s State, at time.Time, cause Cause, del bool) (State, 
 func (p Policy) toWebhook(s State, at time.Time, cause Cause) (State, Effects) {
 	s.Epoch++
 	s.Phase, s.Since, s.Cause, s.Intent = ToWebhook, at, cause, ModeWebhook
-	s.Trial, s.Busy = false, true
+	s.Trial, s.Busy, s.Renews = false, true, false
 	s.Fails, s.RetryAt = 0, time.Time{}
 	return s, Effects{Job: JobToWebhook}
+}
+
+// renew sets our own webhook once more. It is no handover between the modes, so
+// no guard of those applies, but a hold does: a refused set ends in polling.
+func (p Policy) renew(s State, e Event) (State, Effects) {
+	if s.Phase != Webhook || s.Busy || p.stays(s) || !e.Ready {
+		return s, Effects{}
+	}
+	if s.Paused {
+		return s, Effects{Would: JobToWebhook, WouldBe: e.Cause, WouldWhy: WhyHeld}
+	}
+	n, f := p.toWebhook(s, e.At, e.Cause)
+	n.Renews = true
+	return n, f
 }
 
 // registered begins the trial of a webhook that is set.
 func (p Policy) registered(s State, at time.Time, cause Cause) State {
 	s.Phase, s.Since, s.Cause, s.Intent = Webhook, at, cause, ModeWebhook
-	s.Trial, s.Registered, s.Busy, s.Flush = true, at, false, false
+	s.Trial, s.Registered, s.Busy, s.Flush, s.Renews = true, at, false, false, false
 	s.LateSetUntil = time.Time{}
 	return s
 }
@@ -211,9 +229,10 @@ func (p Policy) polled(s State, e Event) State {
 	if s.Phase != ToPolling {
 		return s
 	}
-	s.Phase, s.Since, s.Busy = Polling, e.At, false
+	s.Phase, s.Since, s.Busy, s.Renews = Polling, e.At, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
-	if s.Cause.Name == CausePollerLost {
+	restarted := s.Cause.Name == CauseStart && s.Resume == Polling && s.HoldDown > 0
+	if s.Cause.Name == CausePollerLost || restarted {
 		return s // the same stay in polling: its hold-down runs on
 	}
 	if s.Flush {
@@ -231,15 +250,16 @@ func (p Policy) pollFailed(s State, e Event) (State, Effects) {
 	}
 	s.Busy = false
 	if e.Conflict {
-		late := e.At.Before(s.LateSetUntil) && !p.stays(s)
-		// Without a delete of ours or a set that may be late, an equal URL is
-		// another instance's.
-		ours := s.Deleting || s.Since.Before(s.LateSetUntil)
+		late := (s.Renews || e.At.Before(s.LateSetUntil)) && !p.stays(s)
+		// Without a delete of ours, a registration of ours that may still be there
+		// or a set that may be late, an equal URL is another instance's.
+		ours := s.Deleting || s.Renews || s.Since.Before(s.LateSetUntil)
 		switch {
 		case e.URL == Foreign:
 			return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
 		case late && (e.URL == Ours || e.URL == Unreachable):
-			// The set that nobody answered went through after all.
+			// The set that nobody answered went through after all, or what it
+			// was to replace is still there.
 			s.Epoch++
 			return p.registered(s, e.At, Cause{CauseLateSet, "polling is refused because the webhook is set"}), Effects{}
 		case (e.URL == Ours || e.URL == OursOther) && !ours:
@@ -258,14 +278,22 @@ func (p Policy) notSet(s State, e Event) (State, Effects) {
 	if s.Phase != ToWebhook {
 		return s, Effects{}
 	}
+	if e.Kind == SetUnsent && s.Renews {
+		// Nothing was lost but what the detector knew of it.
+		return p.registered(s, e.At, Cause{CauseSetUnsent, e.Cause.String()}), Effects{}
+	}
 	name := CauseSetFailed
 	if e.Kind == SetUnknown {
 		name = CauseSetUnknown
 		s.LateSetUntil = e.At.Add(lateWindow)
 	}
-	s = p.relapse(s, e.At) // a webhook that can't even be set is tried less and less often
+	if e.Kind != SetUnknown || !s.Renews {
+		s = p.relapse(s, e.At) // a webhook that can't even be set is tried less and less often
+	}
 	s.Flush = false
-	return p.toPolling(s, e.At, Cause{name, e.Cause.String()}, false)
+	n, f := p.toPolling(s, e.At, Cause{name, e.Cause.String()}, false)
+	n.Renews = s.Renews // the old registration may still be there
+	return n, f
 }
 
 // hold stops all intake by our own doing: somebody else owns the updates.
@@ -275,7 +303,7 @@ func (p Policy) hold(s State, at time.Time, cause Cause) State {
 	}
 	s.Epoch++ // what is still under way belongs to the past
 	s.Phase, s.Since, s.Cause = Held, at, cause
-	s.Trial, s.Flush, s.Busy = false, false, false
+	s.Trial, s.Flush, s.Busy, s.Renews = false, false, false, false
 	return s
 }
 

@@ -2,65 +2,119 @@ package webhook
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // Certificate is a certificate pair in service, read from two files. What is in
-// service is replaced only by something that isn't worse.
+// service is replaced only by something that isn't worse. All methods may be
+// called at any time from any goroutine.
 type Certificate struct {
 	certFile, keyFile string
 
-	pair atomic.Pointer[pair]
+	pair atomic.Pointer[pair] // nil: none has been there yet
+
+	mu    sync.Mutex // one reader of the files at a time; guards files
+	files settling
 }
 
 // pair is a certificate chain with its key. It doesn't change.
 type pair struct {
-	cert            tls.Certificate
-	chain           []*x509.Certificate // as served, the leaf first
-	certPEM, keyPEM []byte
+	cert    tls.Certificate
+	chain   []*x509.Certificate // as served, the leaf first
+	certPEM []byte
+	id      contentID
 }
 
 // LoadCertificate reads a certificate chain, leaf first, and its key, both in PEM.
 // It refuses with an *Error (ErrCertificate) only what can't be served at all:
 // Check tells whether the rest is any good.
 func LoadCertificate(certFile, keyFile string) (*Certificate, error) {
-	p, err := readPair(certFile, keyFile)
-	if err != nil {
-		return nil, err
+	c := AwaitCertificate(certFile, keyFile)
+	f := c.read()
+	if f.err != nil {
+		return nil, f.err
 	}
-	c := &Certificate{certFile: certFile, keyFile: keyFile}
-	c.pair.Store(p)
+	c.pair.Store(f.pair)
 	return c, nil
 }
 
-func readPair(certFile, keyFile string) (*pair, error) {
-	fail := func(file, hint string, err error) (*pair, error) {
-		return nil, &Error{Op: "certificate", Addr: file, Hint: hint, Err: fmt.Errorf("%w: %w", ErrCertificate, err)}
+// AwaitCertificate is LoadCertificate for files that somebody is about to write:
+// until Reload or Look finds a pair in them, every handshake fails.
+func AwaitCertificate(certFile, keyFile string) *Certificate {
+	return &Certificate{certFile: certFile, keyFile: keyFile}
+}
+
+// contentID tells one content of the two files from another.
+type contentID [sha256.Size]byte
+
+// found is what one reading of the files yields: a pair, or why there is none.
+type found struct {
+	pair *pair
+	id   contentID
+	err  error
+}
+
+func (c *Certificate) read() found {
+	certPEM, key, err := c.readFiles()
+	f := found{id: identify(certPEM, key, err), err: err}
+	if err == nil {
+		f.pair, f.err = parsePair(c.certFile, c.keyFile, certPEM, key)
 	}
+	if f.pair != nil {
+		f.pair.id = f.id
+	}
+	return f
+}
+
+func (c *Certificate) readFiles() (certPEM, key []byte, err error) {
 	const readable = "the file must exist and be readable for the user that dualgram runs as"
-	certPEM, err := os.ReadFile(certFile)
-	if err != nil {
-		return fail(certFile, readable, bare(err))
+	if certPEM, err = os.ReadFile(c.certFile); err != nil {
+		return nil, nil, unusable(c.certFile, readable, bare(err))
 	}
-	keyPEM, err := os.ReadFile(keyFile)
-	if err != nil {
-		return fail(keyFile, readable, bare(err))
+	if key, err = os.ReadFile(c.keyFile); err != nil {
+		return certPEM, nil, unusable(c.keyFile, readable, bare(err))
 	}
-	cert, err := tls.X509KeyPair(certPEM, keyPEM)
-	if err != nil {
-		return fail(certFile, "write the chain in PEM, the server's own certificate first, and the key that belongs to it in "+keyFile, err)
+	return certPEM, key, nil
+}
+
+func identify(certPEM, key []byte, err error) contentID {
+	h := sha256.New()
+	var n [8]byte
+	for _, part := range [][]byte{certPEM, key} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(part)))
+		h.Write(n[:])
+		h.Write(part)
 	}
-	p := &pair{cert: cert, certPEM: certPEM, keyPEM: keyPEM}
+	if err != nil {
+		h.Write([]byte(err.Error()))
+	}
+	return contentID(h.Sum(nil))
+}
+
+func unusable(file, hint string, err error) error {
+	return &Error{Op: "certificate", Addr: file, Hint: hint, Err: fmt.Errorf("%w: %w", ErrCertificate, err)}
+}
+
+func parsePair(certFile, keyFile string, certPEM, key []byte) (*pair, error) {
+	cert, err := tls.X509KeyPair(certPEM, key)
+	if err != nil {
+		return nil, unusable(certFile, "write the chain in PEM, the server's own certificate first, and the key that belongs to it in "+keyFile, err)
+	}
+	p := &pair{cert: cert, certPEM: certPEM}
 	for _, der := range cert.Certificate {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			return fail(certFile, "an intermediate certificate is damaged; fetch the chain again", err)
+			return nil, unusable(certFile, "an intermediate certificate is damaged; fetch the chain again", err)
 		}
 		p.chain = append(p.chain, c)
 	}
@@ -70,47 +124,47 @@ func readPair(certFile, keyFile string) (*pair, error) {
 
 // bare takes the path out of a file error: it is in Error.Addr.
 func bare(err error) error {
-	var pe *os.PathError
+	var pe *fs.PathError
 	if errors.As(err, &pe) {
 		return pe.Err
 	}
 	return err
 }
 
-// Reload reads the files again and puts what they hold into service; changed
-// is true if that is something new. A pair that doesn't parse or match is
-// refused (ErrCertificate), and so is one that is expired, not valid yet or for
-// another host than host while the one in service is none of these (ErrRefused):
-// then the old one stays. Connections that are open keep the certificate they
-// began with: call Server.CloseConns after a change.
-func (c *Certificate) Reload(now time.Time, host string) (changed bool, err error) {
-	fresh, err := readPair(c.certFile, c.keyFile)
-	if err != nil {
-		return false, err
-	}
-	old := c.pair.Load()
-	if bytes.Equal(fresh.certPEM, old.certPEM) && bytes.Equal(fresh.keyPEM, old.keyPEM) {
-		return false, nil
-	}
-	if next := fresh.check(now, host, 0); next.Status.Fatal() && !old.check(now, host, 0).Status.Fatal() {
-		return false, &Error{Op: "certificate", Addr: c.certFile, Err: fmt.Errorf("%w: %s", ErrRefused, next.Detail),
-			Hint: "the one in service is good and stays; replace the files"}
-	}
-	// Of two Reloads at once, one wins; the other's caller reloads again anyway.
-	return c.pair.CompareAndSwap(old, fresh), nil
+// TLSConfig returns a configuration that serves the certificate. It issues no
+// session tickets: a client that resumes a session is not shown a certificate, so
+// it would neither get to know a new one nor notice that the old one has expired.
+// Telegram keeps its connections open, so that whole handshakes are rare.
+func (c *Certificate) TLSConfig() *tls.Config {
+	return &tls.Config{GetCertificate: c.GetCertificate, MinVersion: tls.VersionTLS12, SessionTicketsDisabled: true}
 }
 
-// GetCertificate is for tls.Config.
+// GetCertificate is for tls.Config. It returns an *Error with ErrCertificate while
+// there is no pair.
 func (c *Certificate) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return &c.pair.Load().cert, nil
+	p := c.pair.Load()
+	if p == nil {
+		return nil, unusable(c.certFile, "it is put into service as soon as it is there", errors.New("there is no certificate yet"))
+	}
+	return &p.cert, nil
 }
 
-// Leaf returns the server's own certificate in service.
-func (c *Certificate) Leaf() *x509.Certificate { return c.pair.Load().chain[0] }
+// Leaf returns the server's own certificate in service; nil if there is none.
+func (c *Certificate) Leaf() *x509.Certificate {
+	if p := c.pair.Load(); p != nil {
+		return p.chain[0]
+	}
+	return nil
+}
 
 // PEM returns the chain in service as it was in the file, which is what Telegram
-// wants of a self-signed certificate.
-func (c *Certificate) PEM() []byte { return bytes.Clone(c.pair.Load().certPEM) }
+// wants of a self-signed certificate; nil if there is none.
+func (c *Certificate) PEM() []byte {
+	if p := c.pair.Load(); p != nil {
+		return bytes.Clone(p.certPEM)
+	}
+	return nil
+}
 
 // Check judges the chain in service at the time now, as Telegram would for a
 // webhook at host (a name or an IP address, without port). lead is how long before

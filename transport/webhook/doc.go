@@ -14,7 +14,7 @@
 //	bad_address     403     the client is in none of the route's networks
 //	proxy_header    403     a trusted proxy didn't say who the client is
 //	bad_method      405     not a POST
-//	bad_secret      403     the secret header is missing, wrong or doubled
+//	bad_secret      403     the secret header is wrong or doubled, or missing while it must not be
 //	too_large       413     longer than MaxBody
 //	body_missing    503     the promised body didn't come, or came empty
 //	store_failed    503     the sink returned an error
@@ -29,6 +29,9 @@
 // can remove the webhook (WebhookActor.cpp:637). A panic is answered, because a
 // connection that closes without an answer leaves no trace in
 // getWebhookInfo (WebhookActor.cpp:658).
+//
+// Several secrets may be good at once, so that one can be replaced without an
+// update being refused; of those that were replaced only a digest is needed.
 //
 // # Connections
 //

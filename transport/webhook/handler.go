@@ -36,6 +36,7 @@ type request struct {
 	stage   atomic.Uint32
 	id      int64 // valid once known is true
 	known   atomic.Bool
+	passed  bool // path, address, method and secret are in order
 	listed  bool // in route.flight
 	probe   bool
 	intaken bool // the intake answered, or tried to
@@ -107,7 +108,7 @@ func (s *Server) admitted(q *request, r *http.Request, c *conn) bool {
 	}
 	if len(rt.Networks) > 0 && !exempt {
 		if !known {
-			q.out.Authenticated = r.Method == http.MethodPost && rt.authentic(r)
+			q.out.Authenticated = r.Method == http.MethodPost && rt.secret(r).signed()
 			q.refuse(r, CauseProxyHeader, http.StatusForbidden)
 			return false
 		}
@@ -121,9 +122,13 @@ func (s *Server) admitted(q *request, r *http.Request, c *conn) bool {
 		q.refuse(r, CauseBadMethod, http.StatusMethodNotAllowed)
 		return false
 	}
-	if !rt.authentic(r) {
+	if q.out.Secret = rt.secret(r); q.out.Secret == SecretWrong {
 		q.refuse(r, CauseBadSecret, http.StatusForbidden)
 		return false
+	}
+	q.passed = true
+	if !q.out.Secret.signed() && len(rt.Networks) == 0 {
+		return true // anybody can send such a one
 	}
 	q.out.Authenticated = true
 	q.listed = true
@@ -271,7 +276,7 @@ func (s *Server) done(q *request, r *http.Request, p any) {
 			q.answer(q.w, http.StatusInternalServerError)
 		}
 	case q.probe:
-	case q.listed && (!q.intaken || q.out.Cause.OK() != (q.out.Status/100 == 2)):
+	case q.passed && (!q.intaken || q.out.Cause.OK() != (q.out.Status/100 == 2)):
 		q.out.Cause = CauseHandler
 	}
 	if q.out.Status != 0 && !aborted && !q.hijacked {

@@ -57,8 +57,12 @@ type Outcome struct {
 	// Status is the answer's status code; 0 if the connection ended without one.
 	Status int
 	// Authenticated is true if the request was a POST with the right secret from
-	// an address that may send it (for proxy_header: with an unknown address).
+	// an address that may send it (for proxy_header: with an unknown address), or,
+	// while [Route.Unsigned] allows that, without one from an address that only
+	// Telegram should have.
 	Authenticated bool
+	// Secret is which secret the request had, once that has been looked at.
+	Secret SecretUse
 	// UpdateID means something only if HasID is true.
 	UpdateID int64
 	HasID    bool

@@ -1,7 +1,6 @@
 package webhook
 
 import (
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -15,13 +14,6 @@ import (
 	"dualgram/transport"
 )
 
-// SecretHeader is the header that carries the secret token
-// (https://core.telegram.org/bots/api#setwebhook).
-const SecretHeader = "X-Telegram-Bot-Api-Secret-Token"
-
-// maxSecret is the longest secret token that Telegram allows, in bytes.
-const maxSecret = 256
-
 // Route is one bot's webhook on a server.
 type Route struct {
 	// Bot names the route in outcomes; required and unique on the server.
@@ -33,6 +25,15 @@ type Route struct {
 	// during a change the next. Empty ones are skipped; with none left nothing is
 	// authenticated. It is called for each request. Required.
 	Secrets func() []string
+	// Former, if set, returns the digests of further tokens that are good now: of
+	// those before a change, whose values are no longer known. It is called for
+	// each request.
+	Former func() []Digest
+	// Unsigned, if set and true, lets in requests without the header, for the time
+	// that it takes to give a secret to a sender which has none. With Networks
+	// they count as authenticated by their address; without, they are taken but
+	// prove nothing. It is called for each such request.
+	Unsigned func() bool
 	// Networks lists where requests may come from; empty means anywhere.
 	Networks []netip.Prefix
 	// TrustedProxies lists peers whose X-Forwarded-For is believed: the client is
@@ -122,26 +123,6 @@ func (t *table) find(u *url.URL) *route {
 		rt = t.byPath[pathKey{u.Path, ""}]
 	}
 	return rt
-}
-
-// authentic reports whether the request has exactly one secret header with one of
-// the route's secrets. How long it takes depends on the secrets' lengths only.
-func (rt *route) authentic(r *http.Request) bool {
-	got := r.Header[SecretHeader]
-	if len(got) != 1 || len(got[0]) > maxSecret {
-		return false
-	}
-	var a, b [maxSecret]byte
-	n := copy(a[:], got[0])
-	ok := 0
-	for _, s := range rt.Secrets() {
-		if s == "" || len(s) > maxSecret {
-			continue
-		}
-		m := copy(b[:], s)
-		ok |= subtle.ConstantTimeCompare(a[:n], b[:m])
-	}
-	return ok == 1
 }
 
 // flight is the authenticated requests in progress of one bot.

@@ -9,11 +9,6 @@ import (
 // BudgetCosts are the times that a failover takes besides what is configured.
 // They have to agree with what the detector and the handover do.
 type BudgetCosts struct {
-	// LostCall is the deadline of a getWebhookInfo call that gets no answer.
-	LostCall time.Duration
-	// Confirm is the window of the slowest signal that acts alone from the
-	// first sample on: a stall, pending updates in every sample of 3 s.
-	Confirm time.Duration
 	// Veto is the deadline of one veto hook.
 	Veto time.Duration
 	// Delete is the deadline of deleteWebhook, DeleteRetry that of its one
@@ -26,8 +21,6 @@ type BudgetCosts struct {
 // Costs returns the times that the budget is checked against.
 func Costs() BudgetCosts {
 	return BudgetCosts{
-		LostCall:    time.Second,
-		Confirm:     3 * time.Second,
 		Veto:        500 * time.Millisecond,
 		Delete:      time.Second,
 		DeleteRetry: time.Second,
@@ -81,8 +74,9 @@ func BudgetSum(cfg *Config) Budget {
 		b.Sum += d
 	}
 	add("info_interval", cfg.Failover.InfoInterval, "until the next getWebhookInfo")
-	add("lost call", c.LostCall, "its deadline, if the answer is lost")
-	add("confirm", c.Confirm, "the window of the slowest signal (stall)")
+	add("lost call", cfg.Signals.Info.Deadline, "its deadline, if the answer is lost")
+	confirm, name := slowestSignal(cfg.Signals)
+	add("confirm", confirm, "the window of the slowest signal ("+name+")")
 	if n := len(cfg.Failover.Hooks.Veto); n > 0 {
 		add("veto hooks", time.Duration(n)*c.Veto, fmt.Sprintf("%d × %s", n, FormatDuration(c.Veto)))
 	}
@@ -92,11 +86,25 @@ func BudgetSum(cfg *Config) Budget {
 	return b
 }
 
+// slowestSignal is the longest that a signal which acts alone takes from the first
+// sample on.
+func slowestSignal(s Signals) (time.Duration, string) {
+	longest, name := s.Hole.After, "hole"
+	for n, d := range map[string]time.Duration{"stall": s.Stall.After, "timeout": s.Timeout.After} {
+		if d > longest {
+			longest, name = d, n
+		}
+	}
+	return longest, name
+}
+
 func (l *loader) budget() {
 	if l.cfg.PollingOnly() {
 		return
 	}
-	for _, k := range []string{"failover.budget", "failover.info_interval", "failover.hooks.veto"} {
+	keys := []string{"failover.info_interval", "failover.hooks.veto", "failover.hooks",
+		"signals.hole.after", "signals.stall.after", "signals.timeout.after", "signals.info.deadline"}
+	for _, k := range append(keys, "failover.budget") {
 		if l.isBad(k) {
 			return
 		}
@@ -114,7 +122,7 @@ func (l *loader) budget() {
 	}
 	// Named at the key that somebody wrote: the limit, else what is large.
 	where := l.cfg.Origin("failover.budget")
-	for _, k := range []string{"failover.info_interval", "failover.hooks.veto", "failover.hooks"} {
+	for _, k := range keys {
 		if where.Source == SourceDefault {
 			where = l.cfg.Origin(k)
 		}

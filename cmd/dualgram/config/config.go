@@ -46,6 +46,7 @@ type Config struct {
 	Telegram        Telegram      `key:"telegram"`
 	Store           Store         `key:"store"`
 	Failover        Failover      `key:"failover"`
+	Signals         Signals       `key:"signals"`
 	Chaos           Chaos         `key:"chaos"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
@@ -90,8 +91,11 @@ type Webhook struct {
 	UploadCertificate bool   `key:"upload_certificate"`
 	// SecretToken is set if the secret comes from the environment. Without it
 	// and SecretTokenFile the secret lives in the store.
-	SecretToken     Secret         `key:"secret_token"`
-	SecretTokenFile string         `key:"secret_token_file"`
+	SecretToken     Secret `key:"secret_token"`
+	SecretTokenFile string `key:"secret_token_file"`
+	// SecretMigration is how long requests without the secret are taken, from the
+	// first start with it; 0 refuses them.
+	SecretMigration time.Duration  `key:"secret_migration"`
 	MaxConnections  int            `key:"max_connections"`
 	IPAddress       string         `key:"ip_address"`
 	AllowNetworks   Networks       `key:"allow_networks"`
@@ -99,13 +103,48 @@ type Webhook struct {
 	Probe           Probe          `key:"probe"`
 }
 
-// TLS is the certificate pair of a listener.
+// TLS is the certificate pair of a listener. It comes from files that somebody
+// else renews, or dualgram makes or obtains it itself.
 type TLS struct {
 	// Off means plain HTTP behind a proxy that ends TLS (tls: off).
 	Off      bool   `key:"-"`
 	CertFile string `key:"cert_file"`
 	KeyFile  string `key:"key_file"`
+	// SelfSigned has a pair made, renewed, and uploaded to Telegram. It is kept in
+	// CertFile and KeyFile, or without them beside the store.
+	SelfSigned bool `key:"self_signed"`
+	// ACME has it obtained and renewed; nil means that it isn't.
+	ACME *ACME `key:"acme"`
 }
+
+// ACME is an authority that signs certificates by itself, such as Let's Encrypt. To
+// write the section is to agree to its terms of service.
+type ACME struct {
+	// Email is where the authority writes to; it may be empty.
+	Email string `key:"email"`
+	// Directory is its URL.
+	Directory string `key:"directory"`
+	// CAFile holds the roots of a private authority's directory.
+	CAFile string `key:"ca_file"`
+	// CacheDir keeps the account and the certificate; empty: beside the store.
+	CacheDir string `key:"cache_dir"`
+	// Challenge is http-01 or tls-alpn-01; empty: tls-alpn-01 where the public port
+	// is 443, and http-01 otherwise.
+	Challenge string `key:"challenge"`
+	// HTTPListen is where http-01 is answered, while it is needed.
+	HTTPListen string `key:"http_listen"`
+	// Profile is that of the certificate; empty: the authority's default.
+	Profile string `key:"profile"`
+}
+
+// The challenges of ACME.
+const (
+	ChallengeHTTP = "http-01"
+	ChallengeTLS  = "tls-alpn-01"
+)
+
+// LetsEncrypt is the default ACME directory.
+const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 // Probe is the check of the webhook from outside.
 type Probe struct {
@@ -162,6 +201,10 @@ type Failover struct {
 	HoldDown     time.Duration `key:"hold_down"`
 	InfoInterval time.Duration `key:"info_interval"`
 	TLSLead      time.Duration `key:"tls_lead"`
+	// MaxHoldDown bounds the doubling of HoldDown after relapses; MaxFailovers
+	// automatic failovers within an hour freeze the way back.
+	MaxHoldDown  time.Duration `key:"max_hold_down"`
+	MaxFailovers int           `key:"max_failovers"`
 	DryRun       bool          `key:"dry_run"`
 	Hooks        Hooks         `key:"hooks"`
 }
@@ -211,7 +254,10 @@ func Defaults() *Config {
 			HoldDown:     time.Minute,
 			InfoInterval: 2 * time.Second,
 			TLSLead:      2 * time.Minute,
+			MaxHoldDown:  30 * time.Minute,
+			MaxFailovers: 4,
 		},
+		Signals:         defaultSignals(),
 		Chaos:           Chaos{Leashed: true},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},
@@ -236,6 +282,7 @@ func DefaultBot() Bot {
 	}
 }
 
+func defaultACME() ACME       { return ACME{Directory: LetsEncrypt, HTTPListen: "0.0.0.0:80"} }
 func defaultForward() Forward { return Forward{Timeout: 30 * time.Second} }
 func defaultNDJSON() NDJSON   { return NDJSON{} }
 
@@ -257,6 +304,22 @@ func (c *Config) PollingOnly() bool {
 		}
 	}
 	return true
+}
+
+// Uploads says whether Telegram is given the certificate, to trust it alone.
+func (w *Webhook) Uploads() bool { return !w.TLS.Off && (w.UploadCertificate || w.TLS.SelfSigned) }
+
+// ACMEChallenge is the challenge that the authority is answered with.
+func (w *Webhook) ACMEChallenge() string {
+	switch {
+	case w.TLS.ACME == nil:
+		return ""
+	case w.TLS.ACME.Challenge != "":
+		return w.TLS.ACME.Challenge
+	case publicPort(w.PublicURL) == "443":
+		return ChallengeTLS
+	}
+	return ChallengeHTTP
 }
 
 // Path returns the path under which the listener serves the bot: that of its

@@ -78,6 +78,16 @@ type WebhookSecret struct {
 // characters; two processes that do so at the same time get the same secret.
 // The error is a [Problem] and never holds any of the secret.
 func ReadSecret(cfg *Config, bot int) (WebhookSecret, error) {
+	return readSecret(cfg, bot, true)
+}
+
+// RereadSecret is [ReadSecret] for a file that may have changed: one that is
+// missing, as it is for a moment while it is being replaced, is an error.
+func RereadSecret(cfg *Config, bot int) (WebhookSecret, error) {
+	return readSecret(cfg, bot, false)
+}
+
+func readSecret(cfg *Config, bot int, create bool) (WebhookSecret, error) {
 	w, key := &cfg.Bots[bot].Webhook, fmt.Sprintf("bots[%d].webhook.secret_token_file", bot)
 	path := w.SecretTokenFile
 	if !w.SecretToken.IsZero() || path == "" {
@@ -86,7 +96,7 @@ func ReadSecret(cfg *Config, bot int) (WebhookSecret, error) {
 	where := cfg.Origin(key)
 	var out WebhookSecret
 	s, warnings, err := readSecretFile(path, key, where)
-	if errors.Is(err, fs.ErrNotExist) {
+	if create && errors.Is(err, fs.ErrNotExist) {
 		if out.Created, err = createSecret(path); err == nil {
 			s, warnings, err = readSecretFile(path, key, where)
 		}

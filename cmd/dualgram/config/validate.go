@@ -57,6 +57,7 @@ func (l *loader) validate() {
 	}
 	l.relative("store.path", c.Store.Path)
 	l.failover()
+	l.signals()
 	l.budget()
 	if c.Chaos.Destructive && !c.Chaos.Enabled {
 		l.warn("chaos_without_effect", "chaos.destructive", "has no effect while chaos.enabled is false", "set chaos.enabled too, or remove it")
@@ -116,6 +117,12 @@ func (l *loader) failover() {
 	}
 	if f.HoldDown < 10*time.Second {
 		l.warn("short_hold_down", "failover.hold_down", fmt.Sprintf("is %s; a webhook that comes and goes would make dualgram change back and forth", FormatDuration(f.HoldDown)), "use 30s or more")
+	}
+	if f.MaxHoldDown < f.HoldDown {
+		l.wrong("failover.max_hold_down", fmt.Sprintf("is %s, less than the hold_down of %s", FormatDuration(f.MaxHoldDown), FormatDuration(f.HoldDown)), "make it at least as long, such as 30m")
+	}
+	if f.MaxFailovers < 1 || f.MaxFailovers > 16 {
+		l.wrong("failover.max_failovers", fmt.Sprintf("is %d", f.MaxFailovers), "write a number from 1 to 16")
 	}
 	if f.TLSLead < 10*time.Second {
 		l.warn("short_tls_lead", "failover.tls_lead", fmt.Sprintf("is %s; deliveries may fail before dualgram acts on an expiring certificate", FormatDuration(f.TLSLead)), "use 1m or more")

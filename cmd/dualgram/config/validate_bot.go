@@ -107,7 +107,7 @@ func (l *loader) webhook(b *Bot, key string) {
 	if w.PublicURL == "" {
 		l.missing(key+".public_url", "is missing", "write the https URL by which Telegram reaches this bot, or webhook: off for polling only")
 	} else {
-		l.publicURL(w.PublicURL, key+".public_url")
+		l.publicURL(w, key+".public_url")
 	}
 	l.hostPort(key+".listen", w.Listen, true)
 	l.tls(w, key)
@@ -116,6 +116,12 @@ func (l *loader) webhook(b *Bot, key string) {
 		l.wrong(key+".secret_token", "is not a secret that Telegram takes: 1 to 256 of A-Z, a-z, 0-9, _ and -", "make one with: openssl rand -hex 16")
 	}
 	l.relative(key+".secret_token_file", w.SecretTokenFile)
+	switch {
+	case w.SecretMigration < 0:
+		l.wrong(key+".secret_migration", "is negative", "write how long requests without the secret are taken, such as 48h, or remove the key")
+	case w.SecretMigration > 0 && w.AllowNetworks.Any:
+		l.warn("migration_any", key+".secret_migration", "requests without the secret are taken, and allow_networks: any lets anybody send them", "use allow_networks: telegram, or a list")
+	}
 	if w.MaxConnections < 1 || w.MaxConnections > 100 {
 		l.wrong(key+".max_connections", fmt.Sprintf("is %d; Telegram takes 1 to 100", w.MaxConnections), "write a number from 1 to 100")
 	}
@@ -140,28 +146,10 @@ func (l *loader) webhook(b *Bot, key string) {
 	}
 }
 
-func (l *loader) tls(w *Webhook, key string) {
-	t := &w.TLS
-	switch {
-	case t.Off && w.UploadCertificate:
-		l.wrong(key+".upload_certificate", "there is no certificate to upload while tls is off", "set it to false, or name the certificate in tls")
-	case t.Off && len(w.TrustedProxies) == 0 && w.AllowNetworks.preset == "telegram":
-		l.warn("proxy_not_trusted", key+".tls", "tls is off, so requests come from a proxy, and allow_networks: telegram refuses the proxy's address", "name the proxy's networks in trusted_proxies")
-	case t.Off:
-	case t.CertFile == "" && t.KeyFile == "":
-		l.missing(key+".tls", "is missing", "name cert_file and key_file, or write tls: off behind a proxy that ends TLS")
-	case t.CertFile == "":
-		l.missing(key+".tls.cert_file", "is missing, and key_file is there", "name the file with the certificate and its chain")
-	case t.KeyFile == "":
-		l.missing(key+".tls.key_file", "is missing, and cert_file is there", "name the file with the certificate's key")
-	}
-	l.relative(key+".tls.cert_file", t.CertFile)
-	l.relative(key+".tls.key_file", t.KeyFile)
-}
-
 // publicURL checks what setWebhook would refuse, or what would never arrive.
-func (l *loader) publicURL(value, key string) {
+func (l *loader) publicURL(w *Webhook, key string) {
 	const example = "https://bot.example.com/webhook/orders"
+	value := w.PublicURL
 	schemes := []string{"https"}
 	if !l.cfg.Cloud() {
 		schemes = append(schemes, "http")
@@ -170,12 +158,12 @@ func (l *loader) publicURL(value, key string) {
 	if u == nil {
 		return
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	}
+	port := publicPort(value)
 	if l.cfg.Cloud() && !slices.Contains(webhookPorts, port) {
 		l.wrong(key, fmt.Sprintf("has the port %s; Telegram connects to %s only", port, strings.Join(webhookPorts, ", ")), "publish the webhook on one of these ports; listen may differ behind a proxy")
+	}
+	if strings.ContainsFunc(u.Hostname(), func(r rune) bool { return r > '~' }) {
+		l.wrong(key, "has letters in its host that the DNS doesn't know", "write the name as your registrar shows it, beginning with xn--")
 	}
 	if u.Fragment != "" {
 		l.wrong(key, "has a fragment (#…), which Telegram would send as part of the path", "remove what follows #")
@@ -194,8 +182,8 @@ func (l *loader) publicURL(value, key string) {
 			l.warn("loopback_public_url", key, "is an address of this host; Telegram can't reach it", "write the public name")
 		case unreachable(a):
 			l.warn("reserved_public_url", key, "is a private or reserved address; Telegram can't reach it", "write the public name")
-		case l.cfg.Cloud():
-			l.warn("ip_public_url", key, "is an address, not a name; the certificate has to be made for it and uploaded", "use a name, or upload_certificate: true")
+		case l.cfg.Cloud() && !w.TLS.SelfSigned && w.TLS.ACME == nil:
+			l.warn("ip_public_url", key, "is an address, not a name; the certificate has to be made for it and uploaded", "use a name, or tls: {self_signed: true}")
 		}
 	} else if h := strings.ToLower(u.Hostname()); h == "localhost" || strings.HasSuffix(h, ".localhost") {
 		l.warn("loopback_public_url", key, "is a name of this host; Telegram can't reach it", "write the public name")
@@ -284,9 +272,7 @@ func (l *loader) pair(i, j int) {
 	}
 	switch {
 	case v.Listen == w.Listen:
-		if v.TLS != w.TLS && !l.isBad(other+".webhook.tls") {
-			l.wrong(key+".webhook.tls", fmt.Sprintf("differs from that of %s, and both listen on %s", other, w.Listen), "write the same tls for both, or let one listen elsewhere")
-		}
+		l.tlsPair(v, w, key, other)
 		if v.PublicURL != "" && w.PublicURL != "" && v.Path() == w.Path() {
 			l.wrong(key+".webhook.public_url", fmt.Sprintf("has the path %s, as %s has, and both listen on %s", quoted(w.Path()), other, w.Listen), "give each bot a path of its own")
 		}

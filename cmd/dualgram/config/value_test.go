@@ -73,12 +73,12 @@ func TestBudgetSum(t *testing.T) {
 		vetoes            int
 		ok                bool
 	}{
-		{2000 * ms, 10000 * ms, 8500 * ms, 0, true},
-		{2000 * ms, 8500 * ms, 8500 * ms, 0, true}, // exactly
-		{2000 * ms, 8499 * ms, 8500 * ms, 0, false},
-		{2000 * ms, 10000 * ms, 10000 * ms, 3, true},
-		{2000 * ms, 10000 * ms, 10500 * ms, 4, false},
-		{3501 * ms, 10000 * ms, 10001 * ms, 0, false},
+		{2000 * ms, 10000 * ms, 9500 * ms, 0, true},
+		{2000 * ms, 9500 * ms, 9500 * ms, 0, true}, // exactly
+		{2000 * ms, 9499 * ms, 9500 * ms, 0, false},
+		{2000 * ms, 10000 * ms, 10000 * ms, 1, true},
+		{2000 * ms, 10000 * ms, 10500 * ms, 2, false},
+		{2501 * ms, 10000 * ms, 10001 * ms, 0, false},
 	} {
 		cfg := Defaults()
 		cfg.Failover.InfoInterval, cfg.Failover.Budget = c.info, c.budget

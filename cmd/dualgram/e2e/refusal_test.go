@@ -31,10 +31,10 @@ var refusals = []refusal{
 	{"all that is wrong at once", func(w *world) { w.conf.Failover = "hold_down: 60"; w.conf.Networks = "[10.0.0.0/99]" },
 		2, []string{"failover.hold_down", "allow_networks"}},
 	{"budget that can't be kept", func(w *world) { w.conf.Failover = "budget: 5s" },
-		2, []string{"would take longer than the budget", "info_interval", "2s", "confirm", "3s", "delete retry", "first poll", "500ms", "sum", "8.5s", "> 5s (failover.budget)", "raise failover.budget to 8.5s"}},
+		2, []string{"would take longer than the budget", "info_interval", "2s", "confirm", "4s", "delete retry", "first poll", "500ms", "sum", "9.5s", "> 5s (failover.budget)", "raise failover.budget to 9.5s"}},
 	{"budget and veto hooks", func(w *world) {
 		w.conf.Failover = "info_interval: 2s, hooks: {veto: [[/bin/true], [/bin/true], [/bin/true], [/bin/true]]}"
-	}, 2, []string{"veto hooks", "4 × 500ms", "10.5s", "> 10s (failover.budget)"}},
+	}, 2, []string{"veto hooks", "4 × 500ms", "11.5s", "> 10s (failover.budget)"}},
 	{"no such configuration", func(w *world) { w.conf.Name = "" },
 		2, []string{"bots[0].name"}},
 

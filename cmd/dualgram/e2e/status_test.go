@@ -120,7 +120,7 @@ func TestStatus(t *testing.T) {
 	w.health(p, "/readyz", 200, "[+]intake ok", "[+]standby ok")
 
 	// Polling, because the webhook is down.
-	w.path.set(pathRefused)
+	w.path.set(pathSilent)
 	p.phase("polling", 15*time.Second)
 	w.flows(p, "polling")
 	p.until(5*time.Second, "no webhook registered", func(b botStatus) bool { return !b.Webhook.Registered })

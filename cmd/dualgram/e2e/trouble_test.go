@@ -245,7 +245,7 @@ func TestClockOff(t *testing.T) {
 	}{
 		{"ours is hours behind", 5 * time.Hour, pki.Leaf{}, ""},
 		{"ours is a little ahead", -20 * time.Minute, pki.Leaf{}, ""},
-		{"expired by theirs alone", 3 * time.Hour, pki.Leaf{NotAfter: time.Now().Add(2 * time.Hour)}, "expired at"},
+		{"expired by theirs alone", 3 * time.Hour, pki.Leaf{NotAfter: time.Now().Add(2 * time.Hour)}, "expired on"},
 		{"not valid yet by theirs alone", -3 * time.Hour, pki.Leaf{NotBefore: time.Now().Add(-2 * time.Hour)}, "not valid before"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

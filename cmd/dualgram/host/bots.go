@@ -2,28 +2,22 @@ package host
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/tls"
 	"fmt"
 	"net"
-	"net/url"
 	"os"
 	"time"
 
 	"dualgram/chaos"
 	"dualgram/cmd/dualgram/config"
-	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
-	"dualgram/transport/webhook"
 )
 
 // listeners makes one listener for each address that bots share.
-func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*webhook.Certificate, err error) {
-	certs = map[string]*webhook.Certificate{}
+func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 	seen := map[string]bool{}
 	for i := range h.cfg.Bots {
 		w := &h.cfg.Bots[i].Webhook
@@ -35,19 +29,22 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, certs map[string]*w
 			Address:     w.Listen,
 			Listen:      h.listen,
 			WrapHandler: h.faults.Handler,
+			Responder:   &h.probes,
 		}
 		if !w.TLS.Off {
-			cert, err := webhook.LoadCertificate(w.TLS.CertFile, w.TLS.KeyFile)
+			cert, err := h.openCertificate(w)
 			if err != nil {
-				return nil, nil, err
+				return nil, err
 			}
-			certs[w.Listen] = cert
-			l.TLS = h.faults.TLSConfig(&tls.Config{GetCertificate: cert.GetCertificate, MinVersion: tls.VersionTLS12})
-			h.reloadCertificate(cert, hostOf(w.PublicURL), w.TLS.CertFile)
+			l.TLS = h.faults.TLSConfig(cert.tlsConfig())
+			l.Refused, l.RenewalFailed, l.Renewal = cert.Refused, cert.renewalFailed, cert.renewal()
+			if cert.issuer != nil {
+				l.AllowConn = cert.allowConn
+			}
 		}
 		ls = append(ls, l)
 	}
-	return ls, certs, nil
+	return ls, nil
 }
 
 // listen opens the socket with the faults' seam in it. A refused port really is
@@ -64,32 +61,12 @@ func (h *Host) listen(ctx context.Context, address string) (net.Listener, error)
 	}), nil
 }
 
-func (h *Host) reloadCertificate(cert *webhook.Certificate, host, file string) {
-	h.reload = append(h.reload, func() {
-		changed, err := cert.Reload(time.Now(), host)
-		switch {
-		case err != nil:
-			h.log.Error().Err(err).Str("file", file).Msg("the certificate was not reloaded; the one in service stays")
-		case changed:
-			h.log.Info().Str("file", file).Time("not_after", cert.Leaf().NotAfter).Msg("a new certificate is in service")
-		}
-	})
-}
-
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
-}
-
 // bots makes the supervisor's options for every bot of the configuration.
-func (h *Host) bots(ctx context.Context, certs map[string]*webhook.Certificate) ([]supervisor.BotOptions, error) {
+func (h *Host) bots(ctx context.Context) ([]supervisor.BotOptions, error) {
 	var all []supervisor.BotOptions
 	ids := map[int64]string{}
 	for i := range h.cfg.Bots {
-		o, err := h.bot(ctx, i, certs)
+		o, err := h.bot(ctx, i)
 		if err != nil {
 			return nil, fmt.Errorf("bot %s: %w", h.cfg.Bots[i].Name, err)
 		}
@@ -102,7 +79,7 @@ func (h *Host) bots(ctx context.Context, certs map[string]*webhook.Certificate) 
 	return all, nil
 }
 
-func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certificate) (supervisor.BotOptions, error) {
+func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	c := &h.cfg.Bots[i]
 	token, warnings, err := config.ReadToken(h.cfg, i)
 	if err != nil {
@@ -123,20 +100,20 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	o := supervisor.BotOptions{
 		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
 		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Hook(chaos.SeamDelivery)},
-		Policy:     failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: h.opt.MaxHoldDown, DryRun: f.DryRun, Seed: uint64(api.BotID())},
-		Thresholds: supervisor.Thresholds{InfoInterval: f.InfoInterval, TLSLead: atLeast(f.TLSLead)},
+		Policy:     h.policy(uint64(api.BotID())),
+		Thresholds: thresholds(h.cfg),
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Hook(chaos.SeamHandover),
 		Observe:    h.opt.Observe,
 
 		DeleteOnStop: h.cfg.OnStop == "delete",
 	}
-	secret := ""
+	var secret *webhookSecret
 	if !c.Webhook.Off {
 		if secret, err = h.secret(ctx, i, ledger); err != nil {
 			return o, err
 		}
-		if o.Webhook, err = h.webhook(c, secret, certs); err != nil {
+		if o.Webhook, err = h.webhook(c, secret); err != nil {
 			return o, err
 		}
 	}
@@ -148,6 +125,32 @@ func (h *Host) bot(ctx context.Context, i int, certs map[string]*webhook.Certifi
 	}
 	o.Handler, err = h.handler(c, secret)
 	return o, err
+}
+
+// policy is the operator's choice of guards.
+func (h *Host) policy(seed uint64) failover.Policy {
+	f := h.cfg.Failover
+	p := failover.Policy{HoldDown: atLeast(f.HoldDown), MaxHoldDown: atLeast(f.MaxHoldDown), MaxFailovers: f.MaxFailovers, DryRun: f.DryRun, Seed: seed}
+	if h.opt.MaxHoldDown > 0 {
+		p.MaxHoldDown = h.opt.MaxHoldDown
+	}
+	return p
+}
+
+// thresholds are the figures of the detector.
+func thresholds(c *config.Config) supervisor.Thresholds {
+	s := c.Signals
+	return supervisor.Thresholds{
+		InfoInterval: c.Failover.InfoInterval, InfoSuspect: s.Info.Suspect, InfoDeadline: s.Info.Deadline,
+		TLSLead:    atLeast(c.Failover.TLSLead),
+		FailWindow: s.FailRate.Window, FailShare: float64(s.FailRate.Percent) / 100, FailMin: s.FailRate.Min, FailRow: s.FailRate.Row, FailSpan: s.FailRate.Span,
+		Timeout: s.Timeout.After, Stall: s.Stall.After, StallProbe: s.Stall.Doubted,
+		Hole: s.Hole.After, HoleGone: s.Hole.Gone, HoleGoneWindow: s.Hole.GoneWindow,
+		RedeliveryMin: s.Redelivery.Min, RedeliveryWindow: s.Redelivery.Window, RedeliveryAfter: s.Redelivery.After,
+		ErrorConfirm: s.TelegramError.Confirm, ErrorSoft: s.TelegramError.Soft, ErrorWindow: s.TelegramError.Window, ErrorSpan: s.TelegramError.Span,
+		ProbeInterval: s.Probe.Interval, ProbeSuspect: s.Probe.Suspect, ProbeBad: s.Probe.Bad, ProbeOf: s.Probe.Of, ProbeImpostors: s.Impostor.Row,
+		StandbyInterval: s.Standby.Interval, SlowCommit: s.Store.SlowCommit,
+	}
 }
 
 // allowed is the list for both transports. No list means Telegram's default, and
@@ -163,52 +166,27 @@ func allowed(c *config.Bot) []string {
 // means the default, and whoever writes 0s doesn't.
 func atLeast(d time.Duration) time.Duration { return max(d, 1) }
 
-func (h *Host) webhook(c *config.Bot, secret string, certs map[string]*webhook.Certificate) (*supervisor.WebhookOptions, error) {
+func (h *Host) webhook(c *config.Bot, secret *webhookSecret) (*supervisor.WebhookOptions, error) {
 	w := &supervisor.WebhookOptions{
 		Listener:       c.Webhook.Listen,
 		TrustedProxies: c.Webhook.TrustedProxies,
-		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, SecretToken: secret, IPAddress: c.Webhook.IPAddress,
+		Params: botapi.SetWebhook{URL: c.Webhook.PublicURL, IPAddress: c.Webhook.IPAddress,
 			MaxConnections: c.Webhook.MaxConnections, AllowedUpdates: allowed(c)},
+		Secret:          secret.get,
+		SecretMigration: c.Webhook.SecretMigration,
 	}
 	if !c.Webhook.AllowNetworks.Any {
 		w.Networks = c.Webhook.AllowNetworks.Prefixes
 	}
-	if c.Webhook.UploadCertificate {
-		cert := certs[c.Webhook.Listen]
-		if cert == nil {
-			return nil, fmt.Errorf("webhook.upload_certificate needs webhook.tls with a cert_file")
-		}
-		w.Certificate = cert.PEM
+	if c.Webhook.Uploads() {
+		w.Certificate = h.certs[c.Webhook.Listen].PEM
 	}
-	return w, nil
+	var err error
+	w.Prober, err = h.prober(c, w.Certificate)
+	return w, err
 }
 
-// keySecret is where the ledger keeps a secret that no file holds.
-const keySecret = "webhook_secret"
-
-// secret returns the webhook's secret token: from its file, which is made if it
-// is missing, or from the ledger.
-func (h *Host) secret(ctx context.Context, i int, ledger *store.Ledger) (string, error) {
-	if h.cfg.Bots[i].Webhook.SecretTokenFile != "" {
-		s, err := config.ReadSecret(h.cfg, i)
-		if err != nil {
-			return "", config.Errors{asProblem(err)}
-		}
-		h.warn(s.Warnings)
-		return s.Value.Reveal(), nil
-	}
-	raw, err := ledger.Load(keySecret)
-	if err != nil || raw != nil {
-		return string(raw), err
-	}
-	fresh := rand.Text() + rand.Text()[:6] // 32 characters of A-Z and 2-7
-	if err := ledger.Save(ctx, map[string][]byte{keySecret: []byte(fresh)}); err != nil {
-		return "", err
-	}
-	return fresh, nil
-}
-
-func (h *Host) handler(c *config.Bot, secret string) (delivery.Handler, error) {
+func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, error) {
 	if n := c.Deliver.NDJSON; n != nil {
 		o := delivery.NDJSONOptions{Path: n.Path}
 		if h.opt.Stdout != nil {
@@ -228,7 +206,7 @@ func (h *Host) handler(c *config.Bot, secret string) (delivery.Handler, error) {
 	}
 	f := c.Deliver.Forward
 	out, err := delivery.NewForward(delivery.ForwardOptions{
-		URL: f.URL, Timeout: f.Timeout, Secret: func() string { return secret }, OnReply: h.reply(c.Name),
+		URL: f.URL, Timeout: f.Timeout, Secret: secret.get, OnReply: h.reply(c.Name),
 	})
 	if err != nil {
 		return nil, err

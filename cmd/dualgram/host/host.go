@@ -23,6 +23,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -60,8 +61,13 @@ type Host struct {
 	console *console.Server
 	observe net.Listener
 	reg     *prometheus.Registry
+	certs   map[string]*certificate // by listen address
 	closers []func()
 	reload  []func()
+	probes  probe.Responder // answers the probes of all bots, on every listener
+	secrets []*webhookSecret
+	// acmeTurn lets one certificate be obtained at a time: they may share a port.
+	acmeTurn sync.Mutex
 }
 
 // New puts everything together and takes the store, the sockets and the
@@ -72,7 +78,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
-	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry()}
+	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry(), certs: map[string]*certificate{}}
 	defer func() {
 		if err != nil {
 			h.Close()
@@ -92,11 +98,11 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run"}); err != nil {
 		return nil, err
 	}
-	listeners, certs, err := h.listeners()
+	listeners, err := h.listeners()
 	if err != nil {
 		return nil, err
 	}
-	bots, err := h.bots(ctx, certs)
+	bots, err := h.bots(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +160,8 @@ func (h *Host) ObserveAddr() net.Addr {
 	return h.observe.Addr()
 }
 
-// Reload reads the certificates again, and reopens files that log rotation may
-// have moved.
+// Reload reads the certificates and secret tokens again, and reopens files that
+// log rotation may have moved.
 func (h *Host) Reload() {
 	for _, f := range h.reload {
 		f()
@@ -172,6 +178,7 @@ func (h *Host) Run(ctx context.Context) error {
 			errs <- fmt.Errorf("control socket: %w", err)
 		}
 	})
+	wg.Go(func() { h.watchSecrets(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -185,6 +192,9 @@ func (h *Host) Run(ctx context.Context) error {
 			defer cancel()
 			_ = srv.Shutdown(c)
 		})
+	}
+	for _, c := range h.certs {
+		wg.Go(func() { h.keepCertificate(side, c) })
 	}
 	err := h.sup.Run(ctx)
 	stopSide()
@@ -204,7 +214,8 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}})
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h},
+		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"dualgram/cmd/dualgram/config"
 	"dualgram/supervisor"
+	"dualgram/supervisor/failover"
 )
 
 // TestBudgetAgrees: what the configuration adds up is what the supervisor may
@@ -32,5 +33,19 @@ func TestScrub(t *testing.T) {
 	got := scrub([]string{"PATH=/bin", "DUALGRAM_TOKEN=x", "CREDENTIALS_DIRECTORY=/run", "BOT=123456789:AAHfakefakefakefakefakefakefakefake0", "HOME=/root"})
 	if len(got) != 2 || got[0] != "PATH=/bin" || got[1] != "HOME=/root" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestSignalDefaults: what config shows as a default is what the supervisor would
+// take by itself.
+func TestSignalDefaults(t *testing.T) {
+	got, want := thresholds(config.Defaults()), supervisor.Thresholds{}.WithDefaults()
+	got.FailBucket, got.Excuse = want.FailBucket, want.Excuse // no keys: the one follows from gobreaker, the other from Telegram
+	if got != want {
+		t.Errorf("config has\n%+v\nthe supervisor\n%+v", got, want)
+	}
+	h := Host{cfg: config.Defaults()}
+	if p := h.policy(0); p != (failover.Policy{}).WithDefaults() {
+		t.Errorf("policy %+v", p)
 	}
 }
