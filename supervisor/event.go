@@ -41,7 +41,7 @@ const (
 
 // EventKinds lists the kinds that are journaled.
 func EventKinds() []string {
-	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss}
+	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret}
 }
 
 // Event is one line of a bot's story. It holds neither token nor message text.

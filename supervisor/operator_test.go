@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -605,5 +609,28 @@ func TestEventsOverBots(t *testing.T) {
 	after = 1
 	if page = get(console.EventsQuery{After: &after, Bots: []string{"c"}, Limit: 10}); page.Skipped == 0 || page.Events[0].Seq != after+page.Skipped+1 {
 		t.Errorf("skipped %d, and then %+v", page.Skipped, page.Events[:1])
+	}
+}
+
+// TestEventKinds: every kind that is journaled can be asked for. What is not
+// journaled is a step or the change of a signal.
+func TestEventKinds(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "event.go", nil, 0)
+	must0(t, err)
+	kinds, others := supervisor.EventKinds(), []string{supervisor.EventStep, supervisor.EventSignal}
+	n := 0
+	for name, o := range file.Scope.Objects {
+		if o.Kind != ast.Con || !strings.HasPrefix(name, "Event") {
+			continue
+		}
+		n++
+		value, err := strconv.Unquote(o.Decl.(*ast.ValueSpec).Values[0].(*ast.BasicLit).Value)
+		must0(t, err)
+		if slices.Contains(kinds, value) == slices.Contains(others, value) {
+			t.Errorf("%s (%s) is not in EventKinds", name, value)
+		}
+	}
+	if n != len(kinds)+len(others) {
+		t.Errorf("%d kinds in event.go, %d known", n, len(kinds)+len(others))
 	}
 }

@@ -268,6 +268,12 @@ func eventWords(ev console.Event) string {
 			s += " by " + e.By.String()
 		}
 		return joinWords(": ", s, e.Evidence)
+	case supervisor.EventSecret:
+		s := "the secret token: " + strings.ReplaceAll(e.Name, "_", " ")
+		if e.Count > 0 {
+			s += fmt.Sprintf(", %s without it", plural(e.Count, "delivery", "deliveries"))
+		}
+		return joinWords(", ", s, e.Evidence)
 	}
 	return because
 }
