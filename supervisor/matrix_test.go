@@ -124,6 +124,9 @@ func TestMatrix(t *testing.T) {
 				mu.Lock()
 				defer mu.Unlock()
 				samples[c.f.name] = append(samples[c.f.name], s)
+				if one := c.f.row(s); len(one.Violations()) > 0 {
+					fmt.Fprintf(os.Stderr, "matrix: %s: %s\n", c.f.name, one.Violations()[0])
+				}
 				if done++; done%25 == 0 || time.Since(began) > 10*time.Second && done == len(all) {
 					fmt.Fprintf(os.Stderr, "matrix: %d of %d runs, %v\n", done, len(all), time.Since(began).Round(time.Second))
 				}
@@ -136,7 +139,7 @@ func TestMatrix(t *testing.T) {
 		if len(samples[f.name]) == 0 {
 			continue
 		}
-		row := matrix.Row{Name: f.name, Kind: f.kind, Did: f.did, Local: f.local, Stays: f.stays, Wait: f.wait, Samples: samples[f.name]}
+		row := f.row(samples[f.name]...)
 		row.Sort()
 		res.Rows = append(res.Rows, row)
 		for _, v := range row.Violations() {
@@ -148,6 +151,10 @@ func TestMatrix(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+func (f *fault) row(samples ...matrix.Sample) matrix.Row {
+	return matrix.Row{Name: f.name, Kind: f.kind, Did: f.did, Local: f.local, Stays: f.stays, Wait: f.wait, Samples: samples}
 }
 
 func replay(name string) string {
