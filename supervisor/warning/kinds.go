@@ -63,7 +63,7 @@ var kinds = []Kind{
 	{Code: ProbeBad, Severity: Warning, TimeToVisible: 15 * time.Second, DependsOn: []Code{ListenerLost, Impostor},
 		Title: "The webhook can't be reached from here",
 		Text:  "{evidence}. Telegram may still reach it: this alone moves nothing. Check name, firewall and proxy."},
-	{Code: ProbeUnproven, Severity: Info, DependsOn: []Code{ProbeBad, ListenerLost, Impostor},
+	{Code: ProbeUnproven, Severity: Info, DependsOn: []Code{ListenerLost, Impostor},
 		Title: "The probe has never worked here",
 		Text:  "{evidence}. A failback is then judged by its trial alone. If this host can't reach its own public address, set webhook.probe.dial, or switch the probe off."},
 	{Code: Drift, Severity: Warning, DependsOn: []Code{ForeignWebhook},
