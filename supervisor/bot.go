@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"sync"
@@ -81,6 +82,7 @@ type Bot struct {
 	withheld   bool      // in this tick
 	vetoed     time.Time // when a veto hook last forbade something
 	lost       lossWatch
+	orders     orders
 	lastTick   time.Time
 	lastWall   time.Time
 	jump       time.Duration // of the wall clock, not reconciled yet
@@ -138,6 +140,9 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 		if b.migration, err = loadMigration(o.Ledger, o.Webhook.SecretMigration); err != nil {
 			return nil, err
 		}
+	}
+	if err := load(o.Ledger, keyOrders, &b.orders); err != nil {
+		return nil, err
 	}
 	var s failover.State
 	if err := load(o.Ledger, keyState, &s); err != nil {
@@ -269,7 +274,7 @@ func (b *Bot) watchClock(ctx context.Context, now time.Time) {
 		return
 	}
 	if b.apply(ctx, failover.Event{Kind: failover.ClockJumped, At: now, Epoch: b.state.Epoch,
-		Cause: failover.Cause{Name: failover.CauseClockJump, Evidence: b.jump.Round(time.Second).String()}}) == nil {
+		Cause: failover.Cause{Name: failover.CauseClockJump, Evidence: b.jump.Round(time.Second).String()}}, nil) == nil {
 		b.jump = 0
 	}
 }
@@ -304,12 +309,13 @@ func (b *Bot) storeBehind(now time.Time, r Reading) bool {
 // step applies an event that comes again by itself if its decision could not be
 // saved; apply has logged that.
 func (b *Bot) step(ctx context.Context, e failover.Event, onset ...time.Time) {
-	_ = b.apply(ctx, e, onset...)
+	_ = b.apply(ctx, e, nil, onset...)
 }
 
-// apply steps the state and does what comes of it. onset is when what caused the
-// event began, if that is known.
-func (b *Bot) apply(ctx context.Context, e failover.Event, onset ...time.Time) error {
+// apply steps the state and does what comes of it. What a is not nil for is
+// saved with the state, or alone if that stays as it is. onset is when what caused
+// the event began, if that is known.
+func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...time.Time) error {
 	n, f := b.opt.Policy.Step(b.state, e)
 	if f.Would != failover.NoJob {
 		b.noteWould(ctx, e.At, f)
@@ -326,20 +332,26 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, onset ...time.Time) e
 		moved = &Event{At: e.At, Bot: b.opt.Name, Kind: EventPhase, Epoch: n.Epoch,
 			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence}
 	}
-	if f.Persist {
-		err := b.persist(ctx, n, moved)
+	if f.Persist || a != nil {
+		err := b.save(ctx, n, a, moved)
 		switch {
 		case err == nil:
 			b.dirty = false
 		case result(e.Kind):
 			// What has happened can't be undone by a full disk.
 			b.dirty = true
+		case a != nil:
+			return err // whoever said it says it again
 		default:
 			// Nothing is begun that a restart would not know of. Whatever called
 			// for it calls again.
 			b.log.Warn().Err(err).Str("phase", n.Phase.String()).Msg("a decision could not be saved and waits")
 			return err
 		}
+	}
+	if a != nil {
+		b.orders = a.orders
+		b.emit(a.event)
 	}
 	b.enter(ctx, e, n, f, moved, onset)
 	return nil
@@ -407,17 +419,31 @@ func (b *Bot) job(f failover.Effects, n, old failover.State) job {
 	return j
 }
 
-// persist writes the state, and the event that led to it, in one transaction.
-func (b *Bot) persist(ctx context.Context, s failover.State, moved ...*Event) error {
+// persist writes the state.
+func (b *Bot) persist(ctx context.Context, s failover.State) error {
+	return b.save(ctx, s, nil, nil)
+}
+
+// save writes the state, the operator's word and the move that led to it, in one
+// transaction.
+func (b *Bot) save(ctx context.Context, s failover.State, a *audit, moved *Event) error {
 	raw, err := encode(s)
 	if err != nil {
 		return err
 	}
-	var entries []store.Entry
-	for _, e := range moved {
-		if e == nil {
-			continue
+	values := map[string][]byte{keyState: raw}
+	var events []Event
+	if a != nil {
+		if values[keyOrders], err = json.Marshal(a.orders); err != nil {
+			return err
 		}
+		events = append(events, a.event)
+	}
+	if moved != nil {
+		events = append(events, *moved)
+	}
+	var entries []store.Entry
+	for _, e := range events {
 		entry, err := e.entry()
 		if err != nil {
 			return err
@@ -426,5 +452,5 @@ func (b *Bot) persist(ctx context.Context, s failover.State, moved ...*Event) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, saveDeadline)
 	defer cancel()
-	return b.ledger.Save(ctx, map[string][]byte{keyState: raw}, entries...)
+	return b.ledger.Save(ctx, values, entries...)
 }

@@ -1,9 +1,12 @@
 package supervisor_test
 
 import (
+	"crypto/tls"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,7 +68,7 @@ func TestEndOfCertificate(t *testing.T) {
 				f := w.fromFiles(t, func(f *files) { f.issue(pki.Leaf{NotAfter: end.Add(skew)}) })
 				h, stop := w.proven(t, 2)
 				must0(t, h.await("polling", false, 5*time.Minute))
-				if left := end.Sub(time.Now()); left < 105*time.Second || left > 2*time.Minute {
+				if left := time.Until(end); left < 105*time.Second || left > 2*time.Minute {
 					t.Errorf("the handover came %v before the end", left)
 				}
 				s, err := h.sup.Status(t.Context())
@@ -181,6 +184,44 @@ func TestUploadedAnew(t *testing.T) {
 				t.Errorf("Telegram complains: %s", b.LastError)
 			}
 			time.Sleep(2 * time.Minute)
+		}
+		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestListenerOfStrangers: AllowConn lets a stranger in as far as the handler, and
+// CloseConns closes what is open.
+func TestListenerOfStrangers(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		var open atomic.Bool
+		w.tune = func(o *supervisor.BotOptions) {
+			o.Webhook.Networks = []netip.Prefix{netip.MustParsePrefix("149.154.160.0/20")}
+		}
+		w.listen = func(o *supervisor.ListenerOptions, _ *chaos.Registry) {
+			o.AllowConn = func(netip.Addr) bool { return open.Load() }
+		}
+		h, stop := w.proven(t, 2)
+		greet := func() (*tls.Conn, error) {
+			c, err := w.net.From("203.0.113.9").Dial(t.Context(), "tcp", testIP+":443")
+			must0(t, err)
+			t.Cleanup(func() { c.Close() })
+			tc := tls.Client(c, w.clientTLS())
+			return tc, tc.HandshakeContext(t.Context())
+		}
+		if _, err := greet(); err == nil {
+			t.Error("a stranger gets a handshake")
+		}
+		open.Store(true)
+		c, err := greet()
+		must0(t, err)
+		if n := h.sup.CloseConns("nowhere:443"); n != 0 {
+			t.Errorf("closed %d of no listener", n)
+		}
+		if n := h.sup.CloseConns(testIP + ":443"); n == 0 {
+			t.Error("closed none")
+		}
+		if _, err := c.Read(make([]byte, 1)); err == nil {
+			t.Error("still open")
 		}
 		w.settle(t, h, stop, time.Now())
 	})

@@ -2,10 +2,11 @@ package supervisor
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
-	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
+	"dualgram/supervisor/warning"
 	"dualgram/transport/webhook"
 )
 
@@ -57,26 +58,34 @@ func (b *Bot) uploaded(now time.Time, r Reading) Reading {
 	return r
 }
 
-// certificateWarnings are those about the certificate in service and the one on
-// disk, at the time now by Telegram's clock.
-func (b *Bot) certificateWarnings(now time.Time) []console.Warning {
+// certificateConditions are those of the certificate in service and of the one on
+// disk. now is Telegram's clock.
+func (b *Bot) certificateConditions(now time.Time) []warning.Condition {
 	if b.server == nil || b.server.opt.TLS == nil {
 		return nil
 	}
-	var ws []console.Warning
+	var all []warning.Condition
 	o := b.server.opt
 	if chain, err := served(o.TLS, b.host); err == nil {
 		s := webhook.CheckChain(chain, now, b.host, 0)
-		if w, ok := expiryWarning(b.host, s.NotBefore, s.NotAfter, now, o.Renewal); ok {
-			ws = append(ws, w)
+		if c, ok := expiry(b.host, s.NotBefore, s.NotAfter, now, o.Renewal); ok {
+			all = append(all, c)
 		}
 	}
 	if o.Refused != nil {
 		if r := o.Refused(); r.Err != nil {
-			ws = append(ws, refusedWarning(r))
+			all = append(all, warning.Condition{Code: warning.CertificateRefused, Since: r.Since, Evidence: r.Err.Error()})
 		}
 	}
-	return ws
+	if o.RenewalFailed != nil {
+		if r := o.RenewalFailed(); r.Err != nil {
+			all = append(all, warning.Condition{Code: warning.CertificateRenewalFailed, Since: r.Since, Evidence: r.Err.Error()})
+		}
+	}
+	for i := range all {
+		all[i].Bot = b.opt.Name
+	}
+	return all
 }
 
 // The ends that are warned about, and the shares of the certificate's whole life
@@ -90,37 +99,37 @@ const (
 
 // expirySeverity says how bad it is that a certificate with these bounds ends when
 // it does; empty if it isn't.
-func expirySeverity(notBefore, notAfter, now time.Time) string {
+func expirySeverity(notBefore, notAfter, now time.Time) warning.Severity {
 	life, left := notAfter.Sub(notBefore), notAfter.Sub(now)
 	switch {
 	case left <= min(criticalLeft, life/criticalShare):
-		return console.SeverityCritical
+		return warning.Critical
 	case left <= min(warningLeft, life/warningShare):
-		return console.SeverityWarning
+		return warning.Warning
 	case left <= min(infoLeft, life/infoShare):
-		return console.SeverityInfo
+		return warning.Info
 	}
 	return ""
 }
 
-// expiryWarning tells of an end that comes near.
-func expiryWarning(host string, notBefore, notAfter, now time.Time, renewal string) (console.Warning, bool) {
+// expiry is the condition of an end that comes near.
+func expiry(host string, notBefore, notAfter, now time.Time, renewal string) (warning.Condition, bool) {
 	severity := expirySeverity(notBefore, notAfter, now)
 	if severity == "" {
-		return console.Warning{}, false
+		return warning.Condition{}, false
 	}
 	if renewal == "" {
-		renewal = "Renew it and replace the files; they are read again by themselves."
+		renewal = "Renew it and replace the files; they are read again by themselves"
 	}
-	w := console.Warning{Code: "certificate_expires", Severity: severity, Title: "The certificate is about to expire"}
+	c := warning.Condition{Code: warning.CertificateExpires, Severity: severity}
 	end := notAfter.UTC().Format("2006-01-02 15:04 MST")
 	if left := notAfter.Sub(now); left > 0 {
-		w.Text = fmt.Sprintf("The one for %s ends on %s, in %s. Shortly before, updates begin to come by polling. %s", host, end, roughly(left), renewal)
+		c.Evidence = fmt.Sprintf("The one for %s ends on %s, in %s. Shortly before, updates begin to come by polling", host, end, roughly(left))
 	} else {
-		w.Title = "The certificate has expired"
-		w.Text = fmt.Sprintf("The one for %s ended on %s. Telegram refuses it, and updates come by polling. %s", host, end, renewal)
+		c.Evidence = fmt.Sprintf("The one for %s ended on %s. Telegram refuses it, and updates come by polling", host, end)
 	}
-	return w, true
+	c.Evidence += ". " + strings.TrimSuffix(renewal, ".")
+	return c, true
 }
 
 // roughly is a duration for people, in the largest unit of which there are two.
@@ -134,10 +143,4 @@ func roughly(d time.Duration) string {
 		}
 	}
 	return fmt.Sprintf("%d seconds", d/time.Second)
-}
-
-// refusedWarning tells of a pair on disk that is not in service.
-func refusedWarning(r webhook.Refusal) console.Warning {
-	return console.Warning{Code: "certificate_refused", Severity: console.SeverityWarning, Title: "The certificate on disk was refused",
-		Text: fmt.Sprintf("Since %s: %v. The one in service stays until the files are right.", r.Since.Format(time.RFC3339), r.Err)}
 }

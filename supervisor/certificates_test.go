@@ -2,16 +2,14 @@ package supervisor
 
 import (
 	"crypto/tls"
-	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"dualgram/chaos/pki"
-	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
+	"dualgram/supervisor/warning"
 	"dualgram/transport/botapi"
-	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -22,30 +20,30 @@ import (
 func TestExpirySeverity(t *testing.T) {
 	const day = 24 * time.Hour
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	none, info, warning, critical := "", console.SeverityInfo, console.SeverityWarning, console.SeverityCritical
+	none, info, warn, critical := warning.Severity(""), warning.Info, warning.Warning, warning.Critical
 	for _, c := range []struct {
 		name string
 		life time.Duration
 		left time.Duration
-		want string
+		want warning.Severity
 	}{
 		{"ten years, one left", 3650 * day, 365 * day, none},
 		{"a year, 31 days left", 365 * day, 31 * day, none},
 		{"a year, 30 days left", 365 * day, 30 * day, info},
 		{"a year, 14 days and a bit left", 365 * day, 14*day + time.Second, info},
-		{"a year, 14 days left", 365 * day, 14 * day, warning},
+		{"a year, 14 days left", 365 * day, 14 * day, warn},
 		{"a year, 3 days left", 365 * day, 3 * day, critical},
 		{"90 days, new", 90 * day, 90 * day, none},
 		{"90 days, at the usual renewal", 90 * day, 30 * day, none},
 		{"90 days, a week after that", 90 * day, 22 * day, info},
-		{"90 days, 11 left", 90 * day, 11 * day, warning},
+		{"90 days, 11 left", 90 * day, 11 * day, warn},
 		{"90 days, 3 left", 90 * day, 3 * day, critical},
 		{"45 days, at a third", 45 * day, 15 * day, none},
-		{"45 days, 5 left", 45 * day, 5 * day, warning},
+		{"45 days, 5 left", 45 * day, 5 * day, warn},
 		{"6 days, new", 6 * day, 6 * day, none},
 		{"6 days, at a third", 6 * day, 2 * day, none},
 		{"6 days, 36 hours left", 6 * day, 36 * time.Hour, info},
-		{"6 days, 18 hours left", 6 * day, 18 * time.Hour, warning},
+		{"6 days, 18 hours left", 6 * day, 18 * time.Hour, warn},
 		{"6 days, not quite 5 hours left", 6 * day, 4*time.Hour + 48*time.Minute, critical},
 		{"over", 90 * day, 0, critical},
 		{"long over", 90 * day, -90 * day, critical},
@@ -60,7 +58,7 @@ func TestExpirySeverity(t *testing.T) {
 func TestExpiryWarning(t *testing.T) {
 	end := time.Date(2026, 4, 1, 12, 0, 0, 0, time.UTC)
 	start := end.Add(-90 * 24 * time.Hour)
-	if w, ok := expiryWarning("bot.example.com", start, end, end.Add(-60*24*time.Hour), ""); ok {
+	if w, ok := expiry("bot.example.com", start, end, end.Add(-60*24*time.Hour), ""); ok {
 		t.Errorf("far from its end: %+v", w)
 	}
 	for _, c := range []struct {
@@ -75,22 +73,15 @@ func TestExpiryWarning(t *testing.T) {
 		{0, "", []string{"ended on 2026-04-01 12:00 UTC", "polling", "replace the files"}},
 		{-time.Hour, "", []string{"ended on"}},
 	} {
-		w, ok := expiryWarning("bot.example.com", start, end, end.Add(-c.left), c.renewal)
-		if !ok || w.Code != "certificate_expires" || w.Title == "" {
+		w, ok := expiry("bot.example.com", start, end, end.Add(-c.left), c.renewal)
+		if !ok || w.Code != warning.CertificateExpires {
 			t.Errorf("%v: %+v", c.left, w)
 		}
 		for _, text := range c.texts {
-			if !strings.Contains(w.Text, text) {
-				t.Errorf("%v: %q is not in %q", c.left, text, w.Text)
+			if !strings.Contains(w.Evidence+".", text) {
+				t.Errorf("%v: %q is not in %q", c.left, text, w.Evidence)
 			}
 		}
-	}
-}
-
-func TestRefusedWarning(t *testing.T) {
-	w := refusedWarning(webhook.Refusal{Since: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Err: errors.New("the reason")})
-	if w.Code != "certificate_refused" || w.Severity != console.SeverityWarning || !strings.Contains(w.Text, "the reason") || !strings.Contains(w.Text, "2026-01-01") {
-		t.Errorf("%+v", w)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dualgram/store"
+	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 
 	"github.com/rs/zerolog"
@@ -38,6 +39,11 @@ const (
 	EventHandover = "handover"
 )
 
+// EventKinds lists the kinds that are journaled.
+func EventKinds() []string {
+	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret}
+}
+
 // Event is one line of a bot's story. It holds neither token nor message text.
 type Event struct {
 	At       time.Time `json:"at"`
@@ -55,6 +61,8 @@ type Event struct {
 	Seconds  float64   `json:"seconds,omitempty"` // a duration, by Kind
 	Error    string    `json:"error,omitempty"`
 	Handover *Handover `json:"handover,omitempty"`
+	// By is who gave an operator's command; nil if the program itself did.
+	By *console.Caller `json:"by,omitempty"`
 }
 
 // Handover is the record of one change of mode.
@@ -116,6 +124,9 @@ func (b *Bot) emit(e Event) {
 	}
 	if e.Count != 0 {
 		l.Int("count", e.Count)
+	}
+	if e.By != nil {
+		l.Str("by", e.By.User).Int64("by_uid", e.By.UID).Int64("by_pid", e.By.PID)
 	}
 	l.Msg(eventMessage(e))
 	if b.opt.Observe != nil {

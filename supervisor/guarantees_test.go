@@ -16,6 +16,7 @@ import (
 	"dualgram/chaos"
 	"dualgram/chaos/telegramsim"
 	"dualgram/supervisor"
+	"dualgram/supervisor/console"
 	"dualgram/transport/delivery"
 
 	"github.com/rs/zerolog"
@@ -409,7 +410,8 @@ func TestG7Explained(t *testing.T) {
 		stop()
 		must0(t, h.stop())
 		h = w.start(nil)
-		events, err := h.sup.Events(t.Context(), 0, 1000)
+		told, err := h.sup.Events(t.Context(), console.EventsQuery{Limit: 1000})
+		events := told.Events
 		must0(t, err)
 		var there, back *supervisor.Handover
 		for _, e := range events {
@@ -493,7 +495,8 @@ func TestG9Secrets(t *testing.T) {
 		must0(t, h.await("webhook", false, 5*time.Minute))
 		s, err := h.sup.Status(t.Context())
 		must0(t, err)
-		events, err := h.sup.Events(t.Context(), 0, 1000)
+		told, err := h.sup.Events(t.Context(), console.EventsQuery{Limit: 1000})
+		events := told.Events
 		must0(t, err)
 		raw, _ := json.Marshal([]any{s, events, w.story()})
 		w.settle(t, h, stop, time.Now())

@@ -16,6 +16,7 @@ type hole struct {
 
 	id    int64     // the oldest missing id that counts
 	since time.Time // since when it has been that one
+	chain time.Time // since when there has always been one that was late
 	run   time.Time // when the first of the samples was sent that all showed updates pending
 	last  sample
 
@@ -40,6 +41,9 @@ const (
 	// goneWithin: an id that has been missing for longer may have expired, the
 	// shortest life being the 30 s of an inline query (Client.cpp:17070-17075).
 	goneWithin = 30 * time.Second
+	// holeLate is how long an id must be missing to be late. In a burst, or behind a
+	// slow dial, each waits for its turn; where all is well that takes less.
+	holeLate = time.Second
 	// sampleSlack is how old the latest sample may be: one call may be lost.
 	sampleSlack = 1500 * time.Millisecond
 	// unnamedNear: a hole that opened so long before or at any time after something
@@ -151,8 +155,11 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 	id := h.oldest(holes, busy)
 	switch {
 	case id == 0:
-		h.id, h.since = 0, time.Time{}
+		h.id, h.since, h.chain = 0, time.Time{}, time.Time{}
 	case id != h.id || h.since.IsZero():
+		if h.since.IsZero() || now.Sub(h.since) < holeLate {
+			h.chain = now // what went before came in time, as in a burst
+		}
 		h.id, h.since = id, now
 	}
 	if n := len(h.gone); n > 0 {
@@ -172,7 +179,7 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 		from = h.run
 	}
 	age, window := now.Sub(h.since), h.window(now)
-	if age < window/4 {
+	if age < holeLate {
 		return r
 	}
 	if r.Level < Suspect {
@@ -181,6 +188,16 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 	r.Evidence = fmt.Sprintf("update %d has been missing for %.1f s while later ones arrived and %d are pending at Telegram", h.id, age.Seconds(), h.last.Pending)
 	if now.Sub(from) >= window && h.last.Sent.Sub(from) >= window-sampleSlack {
 		r.Level, r.Since = Tripped, h.since
+		return r
+	}
+	// A line that loses much holds up one chat after another.
+	chain := h.chain
+	if h.run.After(chain) {
+		chain = h.run
+	}
+	if now.Sub(chain) >= window+holeLate && h.last.Sent.Sub(chain) >= window {
+		r.Level, r.Since = Tripped, chain
+		r.Evidence = fmt.Sprintf("for %.1f s there has always been an update missing for more than %v while later ones arrived", now.Sub(chain).Seconds(), holeLate)
 	}
 	return r
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"dualgram/supervisor/dispatch"
-	"dualgram/supervisor/failover"
 	"dualgram/transport"
 )
 
@@ -33,27 +32,4 @@ func (b *Bot) delivered(o dispatch.Outcome) {
 	}
 	b.log.Warn().Err(o.Err).Int64("update_id", o.Ref.ID).Int("attempt", o.Attempt).Str("result", string(o.Result)).
 		Msg("the bot did not take an update")
-}
-
-// command carries out an operator's word on the loop.
-func (b *Bot) command(ctx context.Context, e failover.Event) error {
-	done := make(chan error, 1)
-	e.Kind = failover.Operator
-	if !b.post(ctx, func() {
-		e.At = time.Now()
-		err := b.apply(ctx, e)
-		if err == nil {
-			b.record(ctx, Event{At: e.At, Bot: b.opt.Name, Kind: EventOperator, Epoch: b.state.Epoch,
-				Name: e.Command.String(), Cause: e.Cause.Name, Evidence: e.Cause.Evidence, Seconds: e.For.Seconds()})
-		}
-		done <- err
-	}) {
-		return ctx.Err()
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -38,14 +38,16 @@ func (l *listener) open(ctx context.Context) error {
 	listen := l.opt.Listen
 	o := webhook.Options{
 		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
-		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler,
+		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler, AllowConn: l.opt.AllowConn,
 		Observe: l.stray, ObserveConn: l.connEvent,
 	}
 	if r := l.opt.Responder; r != nil {
 		o.Probe, o.Exempt = r, r.Exempt
 		// Our own probe may come from an address that nobody else may use, and can
 		// be told only once it speaks.
-		o.AllowConn = func(netip.Addr) bool { return r.Busy() }
+		o.AllowConn = func(a netip.Addr) bool {
+			return r.Busy() || l.opt.AllowConn != nil && l.opt.AllowConn(a)
+		}
 	}
 	if listen != nil {
 		ln, err := listen(ctx, l.opt.Address)

@@ -55,6 +55,7 @@ type metrics struct {
 	pollKicks      *prometheus.CounterVec
 	replies        *prometheus.CounterVec
 	certificateEnd *prometheus.GaugeVec
+	warnings       *prometheus.GaugeVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -111,6 +112,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		replies:        counter("forward_replies_ignored_total", "Bot API calls in the answers of the bot, which are not carried out."),
 		certificateEnd: gauge("certificate_not_after_timestamp_seconds", "When the certificate in service ends. There is no value where a proxy ends TLS."),
 		secretUses:     counter("webhook_secret_accepted_total", "Requests let in, by the secret they had: the current one, the previous one while that is good, or none during a migration.", "which"),
+		warnings:       gauge("warning_active", "1 while the warning is shown. The bot label is empty for what concerns the whole process.", "code", "severity"),
 	}
 	if reg == nil {
 		return m, nil

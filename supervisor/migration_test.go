@@ -82,7 +82,7 @@ func TestMigration(t *testing.T) {
 		if text := h.warning(t, "secret_migration"); !strings.HasPrefix(text, "4 so far") {
 			t.Errorf("warning %q", text)
 		}
-		time.Sleep(began.Add(length).Add(-5 * time.Second).Sub(time.Now()))
+		time.Sleep(time.Until(began.Add(length).Add(-5 * time.Second)))
 		if got := w.post(t, 1004); got != http.StatusOK {
 			t.Errorf("just before the end: %d", got)
 		}

@@ -40,6 +40,7 @@ type Ledger interface {
 	Load(key string) ([]byte, error)
 	Save(ctx context.Context, values map[string][]byte, entries ...store.Entry) error
 	Journal(after uint64, limit int) ([]store.Entry, error)
+	JournalTail(limit int) ([]store.Entry, error)
 	PollOffset() (next int64, ok bool)
 	Tick(ctx context.Context, serverDate time.Time) error
 	Holes() []store.Hole
@@ -75,11 +76,15 @@ type ListenerOptions struct {
 	// Responder answers the probes of the bots behind this listener; nil: there
 	// are none.
 	Responder *probe.Responder
-	// Refused returns the certificate pair on disk that is not in service, to be
-	// warned about; nil where there are no such files. Renewal says in a sentence
-	// how the certificate is renewed; empty: the operator replaces the files.
-	Refused func() webhook.Refusal
-	Renewal string
+	// AllowConn lets a peer from outside of every bot's networks in as far as the
+	// handler; see [webhook.Options]. Nil lets none in.
+	AllowConn func(netip.Addr) bool
+	// Refused returns the certificate pair on disk that is not in service, and
+	// RenewalFailed what keeps dualgram from renewing its own; both are warned about,
+	// and nil where there is no such thing. Renewal says in a sentence how the
+	// certificate is renewed; empty: the operator replaces the files.
+	Refused, RenewalFailed func() webhook.Refusal
+	Renewal                string
 	// MaxConns bounds the open connections; 0 derives it from the process's limit.
 	MaxConns int
 }

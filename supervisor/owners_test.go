@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,20 +143,41 @@ func TestDryRunAndVeto(t *testing.T) {
 			})
 		})
 	}
-	t.Run("a veto that hangs", func(t *testing.T) {
-		inWorld(t, func(t *testing.T, w *testWorld) {
-			w.tune = func(o *supervisor.BotOptions) {
-				o.Veto = func(ctx context.Context, _ supervisor.Handover) error {
-					<-ctx.Done()
-					return ctx.Err()
+	for name, veto := range map[string]func(context.Context, supervisor.Handover) error{
+		"a veto that hangs": func(ctx context.Context, _ supervisor.Handover) error {
+			<-ctx.Done()
+			return ctx.Err()
+		},
+		"a veto that hangs and does not heed its deadline": func(context.Context, supervisor.Handover) error {
+			time.Sleep(20 * time.Second)
+			return errors.New("too late")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				var asked, begun atomic.Int64
+				w.tune = func(o *supervisor.BotOptions) {
+					o.Veto = func(ctx context.Context, h supervisor.Handover) error {
+						asked.CompareAndSwap(0, time.Now().UnixNano())
+						return veto(ctx, h)
+					}
+					o.Hook = func(_ context.Context, point string) error {
+						if point == supervisor.StepDeleteSent {
+							begun.CompareAndSwap(0, time.Now().UnixNano())
+						}
+						return nil
+					}
 				}
-			}
-			h, heal, stop := w.broken(t, 5)
-			heal()
-			must0(t, h.await("webhook", false, 2*time.Minute))
-			w.settle(t, h, stop, time.Now())
+				h, heal, stop := w.broken(t, 5)
+				if cost := time.Duration(begun.Load() - asked.Load()); cost < 0 || cost > 500*time.Millisecond {
+					t.Errorf("it cost %v", cost)
+				}
+				heal()
+				must0(t, h.await("webhook", false, 2*time.Minute))
+				w.settle(t, h, stop, time.Now())
+			})
 		})
-	})
+	}
 }
 
 // TestWebhookDeletedByOthers: it is set again once; the second time within the

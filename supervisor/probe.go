@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"dualgram/supervisor/failover"
@@ -140,21 +141,34 @@ func (b *Bot) readProbe() []Reading {
 }
 
 func (w *probeWatch) words() string {
-	return fmt.Sprintf("%s: %s", w.last.Reason, w.last.Detail)
+	return fmt.Sprintf("%s: %s", w.last.Reason, strings.TrimSuffix(w.last.Detail, "."))
 }
 
-// probeState is the word for status: ok, bad, unproven or disabled.
-func (b *Bot) probeState() string {
+// What status says of the probe.
+const (
+	probeOK       = "ok"
+	probeBad      = "bad"
+	probeUnproven = "unproven" // never worked from here
+	probeDisabled = "disabled"
+)
+
+// probeState is the word for status, and what the last probe said if it was bad.
+func (b *Bot) probeState() (word, says string) {
 	w := &b.probe
-	switch {
-	case w.prober == nil:
-		return "disabled"
-	case !w.memory.EverGood:
-		return "unproven"
-	case w.lastFor == b.state.Epoch && !w.last.OK:
-		return "bad"
+	if w.prober == nil {
+		return probeDisabled, ""
 	}
-	return "ok"
+	bad := w.lastFor == b.state.Epoch && !w.last.OK
+	if bad {
+		says = w.words()
+	}
+	switch {
+	case !w.memory.EverGood:
+		return probeUnproven, says
+	case bad:
+		return probeBad, says
+	}
+	return probeOK, ""
 }
 
 // probeReady tells whether a failback may go ahead as far as the probe is

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
+	"dualgram/supervisor/warning"
 )
 
 // CauseSecretRotation is why a registration is renewed when the secret token that
@@ -97,33 +97,32 @@ func (b *Bot) renewable() bool {
 	return b.info.lastErr == nil && b.info.standbyErr == nil && !b.info.lastAt.IsZero()
 }
 
-// secretWarnings tell of a rotation and a migration while they last.
-func secretWarnings(v view, now time.Time) (ws []console.Warning) {
-	const code, title = "secret_rotation", "The webhook's secret is being replaced"
+// secretConditions tell of a rotation and a migration while they last.
+func (b *Bot) secretConditions(v view, now time.Time) (all []warning.Condition) {
 	clock := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-	s := v.State
-	switch {
+	rotating := warning.Condition{Bot: b.opt.Name, Code: warning.SecretRotation, Since: v.Rotating}
+	switch s := v.State; {
 	case v.Rotating.IsZero() && v.Former.IsZero():
 	case v.Rotating.IsZero():
-		ws = append(ws, console.Warning{Code: code, Severity: console.SeverityInfo, Title: "The webhook's secret was replaced",
-			Text: fmt.Sprintf("Telegram has the new one. The one before is taken until %s, and refused from then on. Nothing is to be done.", clock(v.Former))})
+		rotating.Evidence = fmt.Sprintf("Telegram has the new one. The one before is taken until %s, and refused from then on. Nothing is to be done", clock(v.Former))
 	case s.Phase == failover.Polling || s.Phase == failover.ToPolling:
-		ws = append(ws, console.Warning{Code: code, Severity: console.SeverityInfo, Title: title,
-			Text: fmt.Sprintf("Since %s. Updates come by polling; the next failback sets the webhook with the new secret. Both are taken until then.", clock(v.Rotating))})
+		rotating.Evidence = fmt.Sprintf("Since %s. Updates come by polling; the next failback sets the webhook with the new secret. Both are taken until then", clock(v.Rotating))
 	case s.Paused:
-		ws = append(ws, console.Warning{Code: code, Severity: console.SeverityWarning, Title: title,
-			Text: fmt.Sprintf("Since %s, and it waits for the end of the hold: Telegram goes on with the old secret, which is taken until then. End the hold with: dualgram switch auto", clock(v.Rotating))})
+		rotating.Severity = warning.Warning
+		rotating.Evidence = fmt.Sprintf("Since %s, and it waits for the end of the hold: Telegram goes on with the old secret, which is taken until then. End the hold with: dualgram switch auto", clock(v.Rotating))
 	default:
-		ws = append(ws, console.Warning{Code: code, Severity: console.SeverityInfo, Title: title,
-			Text: fmt.Sprintf("Since %s. Both secrets are taken. The webhook is set with the new one as soon as nothing speaks against it; if this lasts, the other warnings and signals say what does.", clock(v.Rotating))})
+		rotating.Evidence = fmt.Sprintf("Since %s. Both secrets are taken. The webhook is set with the new one as soon as nothing speaks against it; if this lasts, the other warnings and signals say what does", clock(v.Rotating))
+	}
+	if rotating.Evidence != "" {
+		all = append(all, rotating)
 	}
 	if v.Migrating {
 		left := "its end is counted from the Bot API's first answer"
 		if !v.MigratingUntil.IsZero() {
 			left = fmt.Sprintf("for another %s, until %s", v.MigratingUntil.Sub(now).Round(time.Minute), clock(v.MigratingUntil))
 		}
-		ws = append(ws, console.Warning{Code: "secret_migration", Severity: console.SeverityWarning, Title: "Requests without the secret are taken",
-			Text: fmt.Sprintf("%d so far; %s. From then on they are refused with 403. Give the secret to whatever still sends them, or remove webhook.secret_migration to refuse them now.", v.Unsigned, left)})
+		all = append(all, warning.Condition{Bot: b.opt.Name, Code: warning.SecretMigration,
+			Evidence: fmt.Sprintf("%d so far; %s", v.Unsigned, left)})
 	}
-	return ws
+	return all
 }

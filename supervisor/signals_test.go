@@ -30,7 +30,9 @@ func TestHole(t *testing.T) {
 		steps []step
 	}{
 		{"the same id for 4 s", nil, []step{{10, 1, []int64{5}, 0, Clear}, {11, 1, []int64{5}, 0, Suspect}, {13.9, 1, []int64{5}, 0, Suspect}, {14, 1, []int64{5}, 0, Tripped}}},
-		{"each is filled in time", nil, []step{{10, 1, []int64{5, 9}, 0, Clear}, {13, 1, []int64{5, 9}, 0, Suspect}, {13.5, 1, []int64{9}, 0, Clear}, {17, 1, []int64{9}, 0, Suspect}, {17.4, 1, nil, 0, Clear}}},
+		{"each is filled in time", nil, []step{{10, 1, []int64{5, 9}, 0, Clear}, {13, 1, []int64{5, 9}, 0, Suspect}, {13.5, 1, []int64{9}, 0, Clear}, {14.5, 1, []int64{9}, 0, Suspect}, {14.9, 1, nil, 0, Clear}, {16, 1, nil, 0, Clear}}},
+		{"one after another is late", nil, []step{{10, 1, []int64{5, 9}, 0, Clear}, {12, 1, []int64{5, 9}, 0, Suspect}, {12.5, 1, []int64{9, 12}, 0, Clear}, {14, 1, []int64{9, 12}, 0, Suspect}, {14.5, 1, []int64{12}, 0, Clear}, {15.4, 1, []int64{12}, 0, Clear}, {15.5, 1, []int64{12}, 0, Tripped}}},
+		{"one after another in its turn", nil, []step{{10, 1, []int64{5, 9}, 0, Clear}, {10.9, 1, []int64{9, 12}, 0, Clear}, {11.8, 1, []int64{12, 14}, 0, Clear}, {12.7, 1, []int64{14, 16}, 0, Clear}, {13.6, 1, []int64{16, 18}, 0, Clear}, {14.5, 1, []int64{18, 20}, 0, Clear}, {15.4, 1, []int64{20}, 0, Clear}, {16.3, 1, []int64{22}, 0, Clear}}},
 		{"in progress", nil, []step{{10, 1, []int64{5}, 5, Clear}, {15, 1, []int64{5}, 5, Clear}, {20, 1, []int64{5}, 5, Clear}}},
 		{"one in progress doesn't hide the next", nil, []step{{10, 1, []int64{5, 6}, 5, Clear}, {12, 1, []int64{5, 6}, 5, Suspect}, {14, 1, []int64{5, 6}, 5, Tripped}}},
 		{"nothing was ever pending", nil, []step{{10, 0, nil, 0, Clear}, {11, -1, []int64{5}, 0, Clear}, {16, -1, []int64{5}, 0, Clear}}},

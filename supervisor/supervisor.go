@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"dualgram/store"
-	"dualgram/supervisor/failover"
 	"dualgram/transport/webhook"
 
 	"github.com/rs/zerolog"
@@ -61,6 +60,7 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 			return nil, errors.Join(err, s.close())
 		}
 	}
+	s.zeroWarnings()
 	return s, nil
 }
 
@@ -124,6 +124,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	loopCtx, stopLoops := context.WithCancel(ctx)
 	defer stopLoops()
+	loops.Go(func() { s.watchWarnings(loopCtx) })
 	for _, b := range s.bots {
 		lanes.Go(func() {
 			if err := b.lanes.Run(laneCtx); err != nil {
@@ -173,17 +174,6 @@ func (s *Supervisor) Addr(address string) net.Addr {
 		return nil
 	}
 	return l.addr()
-}
-
-// Command carries out an operator's word on one bot. It returns an error if there
-// is no such bot, or if the word could not be made durable.
-func (s *Supervisor) Command(ctx context.Context, bot string, e failover.Event) error {
-	for _, b := range s.bots {
-		if b.opt.Name == bot {
-			return b.command(ctx, e)
-		}
-	}
-	return fmt.Errorf("supervisor: there is no bot %q", bot)
 }
 
 // CountReply counts a Bot API call in a bot's answer to a delivery, which is not

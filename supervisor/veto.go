@@ -21,7 +21,16 @@ func (b *Bot) asked(ctx context.Context, n failover.State, f failover.Effects) b
 	c, cancel := context.WithTimeout(ctx, b.opt.VetoDeadline)
 	defer cancel()
 	h := Handover{Epoch: n.Epoch, From: b.state.Mode(), To: n.Mode(), Cause: n.Cause, Decided: time.Now()}
-	err := b.opt.Veto(c, h)
+	// The hook's word is waited for, not its end: one that doesn't heed its
+	// deadline must not block a failover.
+	said := make(chan error, 1)
+	b.calls.Go(func() { said <- b.opt.Veto(c, h) })
+	var err error
+	select {
+	case err = <-said:
+	case <-c.Done():
+		err = c.Err()
+	}
 	if err == nil || errors.Is(err, context.DeadlineExceeded) {
 		b.vetoed = time.Time{}
 		return true

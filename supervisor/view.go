@@ -9,21 +9,22 @@ import (
 
 // view is what others may read of a bot while the loop goes on.
 type view struct {
-	State    failover.State
-	Readings []Reading
-	Info     botapi.WebhookInfo
-	InfoAt   time.Time
-	InfoErr  error
-	Owner    failover.Owner
-	Blind    bool
-	Standby  error
-	Ticked   time.Time
-	Handover *Handover
-	Foreign  string    // the foreign webhook, redacted
-	Rival    time.Time // since when another poller has been seen; zero if none
-	Skew     time.Duration
-	Probe    string    // ok, bad, unproven or disabled
-	Limited  time.Time // until then a 429 forbids getWebhookInfo
+	State     failover.State
+	Readings  []Reading
+	Info      botapi.WebhookInfo
+	InfoAt    time.Time
+	InfoErr   error
+	Owner     failover.Owner
+	Blind     bool
+	Standby   error
+	Ticked    time.Time
+	Handover  *Handover
+	Foreign   string    // the foreign webhook, redacted
+	Rival     time.Time // since when another poller has been seen; zero if none
+	Skew      time.Duration
+	Probe     string    // ok, bad, unproven or disabled
+	ProbeSays string    // what the last probe said, if it was bad
+	Limited   time.Time // until then a 429 forbids getWebhookInfo
 	// Rotating is since when a change of the secret is under way; Former until
 	// when the one before is good; zero if not. Migrating and Unsigned tell of a
 	// migration: until when (zero if its end is not known yet) and how many.
@@ -31,6 +32,7 @@ type view struct {
 	Migrating        bool
 	MigratingUntil   time.Time
 	Unsigned         int64
+	Orders           orders
 }
 
 // publish lets readers see where the bot stands.
@@ -44,12 +46,13 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Blind = b.blind()
 	b.view.Ticked = now
 	b.view.Skew = b.skew
-	b.view.Probe = b.probeState()
+	b.view.Probe, b.view.ProbeSays = b.probeState()
 	b.view.Limited = b.info.until
 	b.view.Rotating, b.view.Former = b.rotation.since, b.rotation.until
 	if m := b.migration; m != nil {
 		b.view.Migrating, b.view.MigratingUntil, b.view.Unsigned = m.open.Load(), m.until, m.taken.Load()
 	}
+	b.view.Orders = b.orders
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)

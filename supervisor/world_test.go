@@ -26,6 +26,7 @@ import (
 	"dualgram/transport/delivery"
 	"dualgram/transport/probe"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
 
@@ -57,6 +58,7 @@ type testWorld struct {
 	listen func(*supervisor.ListenerOptions, *chaos.Registry)
 	skew   atomic.Int64 // nanoseconds that the Bot API's Date header is ahead
 	log    zerolog.Logger
+	reg    prometheus.Registerer
 
 	hosts   []*host
 	cleanup []func()
@@ -194,7 +196,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
-		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log,
+		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log, Registry: w.reg,
 		Listeners: []supervisor.ListenerOptions{lo},
 	})
 	if err != nil {

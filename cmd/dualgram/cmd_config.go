@@ -135,9 +135,12 @@ func configName(cfg *config.Config) string {
 	return cfg.File
 }
 
-func plural(n int, noun string) string {
-	if n == 1 {
+func plural(n int, noun string, many ...string) string {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case len(many) > 0:
+		return fmt.Sprintf("%d %s", n, many[0])
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
 	"strings"
 
 	"dualgram/supervisor/console"
@@ -46,7 +45,7 @@ func (a *app) rotateSecret(ctx context.Context, bot string) error {
 		}
 	}
 	var out console.SecretRotation
-	if err := c.do(ctx, http.MethodPost, "/v1/bots/"+bot+"/rotate-secret", nil, console.SchemaRotateSecret, &out); err != nil {
+	if err := c.post(ctx, "/v1/bots/"+bot+"/rotate-secret", nil, console.SchemaRotateSecret, &out); err != nil {
 		return err
 	}
 	if a.json() {

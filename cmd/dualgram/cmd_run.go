@@ -24,9 +24,9 @@ const runLong = `run takes in the updates of every bot of the configuration unti
 stop by SIGTERM or Ctrl-C. It then goes on receiving while the bot takes what is
 waiting, for at most shutdown_timeout, and leaves the webhook registered.
 
-SIGHUP reads certificates and secret tokens again and reopens files that log
-rotation has moved. A secret token file that has changed is noticed without it,
-too, and replaces the secret without refusing an update.
+Certificates and a secret token file are read again by themselves when they change;
+a changed secret replaces the old one without refusing an update. SIGHUP does so at
+once, and reopens files that log rotation has moved.
 
 A bot that already has a webhook elsewhere is never overpowered: run names it and
 waits. With --take-over it shows that webhook and how many updates are pending,

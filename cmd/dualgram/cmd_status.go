@@ -62,11 +62,12 @@ func printStatus(p *printer, st console.Status, now time.Time) {
 	}
 	for _, b := range st.Bots {
 		p.printf("\n")
-		printBot(p, b, now)
+		printBot(p, b, st.Warnings, now)
 	}
 }
 
-func printBot(p *printer, b console.Bot, now time.Time) {
+// printBot prints one bot; the warnings of the process stand above all bots.
+func printBot(p *printer, b console.Bot, process []console.Warning, now time.Time) {
 	head := fmt.Sprintf("  %s", phaseWords(b))
 	if !b.Since.IsZero() {
 		head += ", for " + age(b.Since, now)
@@ -97,7 +98,9 @@ func printBot(p *printer, b console.Bot, now time.Time) {
 	}
 	p.table(rows...)
 	for _, w := range b.Warnings {
-		p.printf("  %s\n", warningLine(p, w))
+		if !slices.ContainsFunc(process, func(x console.Warning) bool { return x.Code == w.Code }) {
+			p.printf("  %s\n", warningLine(p, w))
+		}
 	}
 }
 
@@ -111,15 +114,17 @@ func warningLine(p *printer, w console.Warning) string {
 	return p.paint(s, oneLine(w.Severity)+":") + " " + oneLine(joinWords(": ", w.Title, w.Text)) + p.paint(dim, " ["+oneLine(w.Code)+"]")
 }
 
+// phaseName is a phase in words.
+func phaseName(phase string) string {
+	words := map[string]string{"to_polling": "changing to polling", "to_webhook": "changing to webhook", "held": "taking nothing"}
+	if s, ok := words[phase]; ok {
+		return s
+	}
+	return oneLine(phase)
+}
+
 func phaseWords(b console.Bot) string {
-	words := map[string]string{
-		"webhook": "webhook", "polling": "polling", "starting": "starting",
-		"to_polling": "changing to polling", "to_webhook": "changing to webhook", "held": "taking nothing",
-	}
-	s, ok := words[b.Phase]
-	if !ok {
-		s = oneLine(b.Phase)
-	}
+	s := phaseName(b.Phase)
 	if b.Trial {
 		s += " (on trial)"
 	}
@@ -129,10 +134,13 @@ func phaseWords(b console.Bot) string {
 func modifiers(b console.Bot, now time.Time) string {
 	var m []string
 	if b.Pinned {
-		m = append(m, "pinned by an operator")
+		m = append(m, overruled(joinWords(" to ", "pinned", b.Pin), b.PinnedBy, b.PinUntil, now))
 	}
 	if b.Held {
-		m = append(m, "held by an operator")
+		m = append(m, overruled("held", b.HeldBy, b.HeldUntil, now))
+	}
+	if b.DryRun {
+		m = append(m, "dry run: it decides and does nothing")
 	}
 	if b.Frozen {
 		m = append(m, "frozen: no failback until dualgram ack")
@@ -144,6 +152,22 @@ func modifiers(b console.Bot, now time.Time) string {
 		m = append(m, "next failback in "+short(b.NextFailbackAt.Sub(now)))
 	}
 	return strings.Join(m, ", ")
+}
+
+// overruled says whose word is in force and for how long.
+func overruled(what string, by *console.Said, until, now time.Time) string {
+	who := "an operator"
+	if by != nil {
+		who = oneLine(by.By.String())
+	}
+	s := what + " by " + who
+	if !until.IsZero() {
+		s += " for another " + short(until.Sub(now))
+	}
+	if by != nil && by.Reason != "" {
+		s += " (" + oneLine(by.Reason) + ")"
+	}
+	return s
 }
 
 func pendingWords(b console.Bot) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,6 +30,7 @@ const (
 type control struct {
 	socket string
 	origin config.Origin
+	start  string // the command that would start one
 	http   *http.Client
 }
 
@@ -38,11 +40,15 @@ func (a *app) control() (*control, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newControl(socket, origin), nil
+	c := newControl(socket, origin)
+	if a.configFlag != "" {
+		c.start += " --config " + a.configFlag
+	}
+	return c, nil
 }
 
 func newControl(socket string, origin config.Origin) *control {
-	return &control{socket: socket, origin: origin, http: &http.Client{
+	return &control{socket: socket, origin: origin, start: "dualgram run", http: &http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				var d net.Dialer
@@ -57,14 +63,28 @@ func newControl(socket string, origin config.Origin) *control {
 // get asks for a resource such as /v1/status and decodes the answer, which has
 // to be of the schema.
 func (c *control) get(ctx context.Context, path string, query url.Values, schema string, out any) error {
-	return c.do(ctx, http.MethodGet, path, query, schema, out)
+	return c.do(ctx, http.MethodGet, path, query, nil, controlTimeout, schema, out)
 }
 
-func (c *control) do(ctx context.Context, method, path string, query url.Values, schema string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
+// post sends a body and decodes the answer, which has to be of the schema.
+func (c *control) post(ctx context.Context, path string, body any, schema string, out any) error {
+	return c.do(ctx, http.MethodPost, path, nil, body, controlTimeout, schema, out)
+}
+
+// do is one request that is answered within the limit.
+func (c *control) do(ctx context.Context, method, path string, query url.Values, body any, limit time.Duration, schema string, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	u := url.URL{Scheme: "http", Host: "dualgram", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	var send io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return couldNotRun(err.Error(), "", err)
+		}
+		send = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
 	if err != nil {
 		return couldNotRun(err.Error(), "", err)
 	}
@@ -73,30 +93,41 @@ func (c *control) do(ctx context.Context, method, path string, query url.Values,
 		return c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return c.unreachable(err)
 	}
 	if resp.StatusCode/100 != 2 {
-		var e console.Error
-		if json.Unmarshal(body, &e) != nil || e.Message == "" {
-			e.Message = "answered " + resp.Status
-		}
-		return couldNotRun("dualgram: "+e.Message, e.Fix, nil)
+		return refused(resp.Status, answer)
 	}
 	var named struct {
 		Schema string `json:"schema"`
 	}
-	if err := json.Unmarshal(body, &named); err != nil {
+	if err := json.Unmarshal(answer, &named); err != nil {
 		return couldNotRun(fmt.Sprintf("what answers on %s is not dualgram: %v", c.socket, err), "check control.socket", err)
 	}
 	if named.Schema != schema {
 		return couldNotRun(fmt.Sprintf("the running dualgram answers %s, and this command reads %s", named.Schema, schema), "use the command of the version that runs; see dualgram version", nil)
 	}
-	if err := json.Unmarshal(body, out); err != nil {
+	if err := json.Unmarshal(answer, out); err != nil {
 		return couldNotRun("read the answer: "+err.Error(), "use the command of the version that runs; see dualgram version", err)
 	}
 	return nil
+}
+
+// refused turns an answer that is an error into an exit code.
+func refused(status string, answer []byte) error {
+	var e console.Error
+	if json.Unmarshal(answer, &e) != nil || e.Message == "" {
+		e.Message = "answered " + status
+	}
+	switch e.Code {
+	case console.CodeBadRequest, console.CodeUnknownBot:
+		return misuse(e.Message, e.Fix)
+	case console.CodeRefused, console.CodeNotSaved:
+		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix}
+	}
+	return couldNotRun("dualgram: "+e.Message, e.Fix, nil)
 }
 
 // notSocket says whether something else stands at the path: Linux refuses the
@@ -113,9 +144,9 @@ func (c *control) unreachable(err error) error {
 	case c.notSocket():
 		return couldNotRun("what stands at "+at+" is no socket", "correct control.socket", err)
 	case errors.Is(err, fs.ErrNotExist):
-		return couldNotRun("no control socket at "+at, "is dualgram running? If it runs with another configuration, name that with --config", err)
+		return couldNotRun("no control socket at "+at, "is dualgram running? Start it with: "+c.start+". If it runs with another configuration, name that with --config", err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return couldNotRun("nobody answers on "+at, "dualgram ended without removing its socket; start it again", err)
+		return couldNotRun("nobody answers on "+at, "dualgram ended without removing its socket; start it again with: "+c.start, err)
 	case errors.Is(err, fs.ErrPermission):
 		return couldNotRun("no permission to use "+at, "run this command as the user dualgram runs as, for example with sudo -u dualgram", err)
 	case errors.Is(err, context.DeadlineExceeded):

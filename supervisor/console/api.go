@@ -8,6 +8,12 @@
 // secret and no message text, because the types of this package have no place
 // for them; whoever fills them in redacts foreign URLs.
 //
+// Commands go to POST /v1/bots/{name}/switch, /hold and /ack, as one JSON object with
+// known keys only; the answer says where the bot stood, where it stands and what
+// happens next. Who gave one is what the kernel says of the connection. GET /v1/events
+// reads the journals of all bots by one cursor, which neither repeats nor loses an
+// entry and outlives a restart.
+//
 // # Stability
 //
 // Every answer names its schema, such as dualgram/status/v1. Within v1 fields
@@ -17,7 +23,7 @@
 package console
 
 import (
-	"encoding/json"
+	"net/http"
 	"time"
 )
 
@@ -25,6 +31,11 @@ import (
 const (
 	SchemaStatus = "dualgram/status/v1"
 	SchemaEvents = "dualgram/events/v1"
+	SchemaEvent  = "dualgram/event/v1" // one entry, where they are told line by line
+	SchemaChange = "dualgram/change/v1"
+	SchemaSwitch = "dualgram/switch/v1"
+	SchemaHold   = "dualgram/hold/v1"
+	SchemaAck    = "dualgram/ack/v1"
 	SchemaError  = "dualgram/error/v1"
 	SchemaHealth = "dualgram/health/v1"
 )
@@ -71,6 +82,20 @@ type Bot struct {
 	HoldDownLeft float64 `json:"hold_down_left_s"`
 	// NextFailbackAt is when the next failback is tried; absent if none is due.
 	NextFailbackAt time.Time `json:"next_failback_at,omitzero"`
+	// Pin is the mode that is pinned, webhook or polling; absent if none is.
+	// PinUntil and HeldUntil are when pin and hold end by themselves; absent if
+	// they last until they are lifted. PinnedBy and HeldBy tell whose word it
+	// was; null if there is none in force.
+	Pin       string    `json:"pin,omitempty"`
+	PinUntil  time.Time `json:"pin_until,omitzero"`
+	PinnedBy  *Said     `json:"pinned_by"`
+	HeldUntil time.Time `json:"held_until,omitzero"`
+	HeldBy    *Said     `json:"held_by"`
+	// DryRun: automation decides and reports, and does nothing.
+	DryRun bool `json:"dry_run"`
+	// ForeignWebhook is somebody else's webhook that Telegram has for this bot:
+	// scheme and host, and a hash of the rest. Absent if there is none.
+	ForeignWebhook string `json:"foreign_webhook,omitempty"`
 
 	// PendingAtTelegram is pending_update_count as last read; null if it has not
 	// been read in this process.
@@ -93,7 +118,8 @@ type Bot struct {
 
 	// Webhook is null for a bot that only polls.
 	Webhook *Webhook `json:"webhook"`
-	// Signals and Warnings are never null.
+	// Signals and Warnings are never null. The warnings of the process that
+	// concern this bot are among them.
 	Signals  []Signal  `json:"signals"`
 	Warnings []Warning `json:"warnings"`
 	// LastHandover is the latest one, running ones included; null if the store
@@ -152,6 +178,10 @@ type Warning struct {
 	Severity string `json:"severity"`
 	Title    string `json:"title"`
 	Text     string `json:"text"`
+	// Since is when it began, absent if that is not known; Runbook names the page
+	// that tells what to do.
+	Since   time.Time `json:"since,omitzero"`
+	Runbook string    `json:"runbook,omitempty"`
 }
 
 // Handover is one change of the transport.
@@ -183,30 +213,51 @@ type Step struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// Events is the answer of GET /v1/events.
-type Events struct {
-	Schema string `json:"schema"`
-	// Events are in the order of Seq; never null.
-	Events []Event `json:"events"`
-	// Next is the after of the request that continues here.
-	Next uint64 `json:"next"`
-}
-
-// Event is one entry of the journal.
-type Event struct {
-	// Seq grows by at least one per event, over all bots.
-	Seq  uint64    `json:"seq"`
-	At   time.Time `json:"at"`
-	Bot  string    `json:"bot,omitempty"`
-	Kind string    `json:"kind"`
-	// Data is an object whose keys depend on Kind; null if there is none.
-	Data json.RawMessage `json:"data"`
-}
-
 // Error is the body of every answer that is not 2xx.
 type Error struct {
 	Schema string `json:"schema"`
 	// Message says what is wrong; Fix what to do about it.
 	Message string `json:"error"`
 	Fix     string `json:"fix,omitempty"`
+	// Code is one of the Code constants; absent if none of them fits.
+	Code string `json:"code,omitempty"`
+}
+
+// Codes of an [Error].
+const (
+	CodeBadRequest = "bad_request" // the request is not understood
+	CodeUnknownBot = "unknown_bot" // there is no bot of the name
+	CodeRefused    = "refused"     // a guard says no; nothing has changed
+	CodeNotSaved   = "not_saved"   // the store does not commit; nothing has changed
+	CodeStarting   = "starting"    // ask again in a moment
+)
+
+// Failure is an error of a provider that says what to do about it. Any other
+// error is answered with 500.
+type Failure struct {
+	// Code is one of the Code constants.
+	Code         string
+	Message, Fix string
+	Err          error
+}
+
+// Error is the message.
+func (f *Failure) Error() string { return f.Message }
+
+// Unwrap returns the cause.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// status is the HTTP status of the answer.
+func (f *Failure) status() int {
+	switch f.Code {
+	case CodeBadRequest:
+		return http.StatusBadRequest
+	case CodeUnknownBot:
+		return http.StatusNotFound
+	case CodeRefused:
+		return http.StatusConflict
+	case CodeNotSaved, CodeStarting:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
 }

@@ -10,15 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
-)
-
-// Limits of GET /v1/events.
-const (
-	DefaultEvents = 100
-	MaxEvents     = 1000
 )
 
 // StatusProvider tells the state of everything. Status is called for each
@@ -28,19 +21,15 @@ type StatusProvider interface {
 	Status(ctx context.Context) (Status, error)
 }
 
-// EventsProvider reads the journal: up to limit events with a Seq above after,
-// the oldest first. limit is 1 to [MaxEvents].
-type EventsProvider interface {
-	Events(ctx context.Context, after uint64, limit int) ([]Event, error)
-}
-
 // Options configure a [Server]. Socket and Status are required.
 type Options struct {
 	// Socket is the path of the unix socket. Its directory has to exist.
 	Socket string
 	Status StatusProvider
-	// Events may be nil: GET /v1/events answers 501 then.
-	Events EventsProvider
+	// Events may be nil: GET /v1/events answers 501 then. So do the commands if
+	// Operator is.
+	Events   EventsProvider
+	Operator Operator
 	// StopTimeout bounds the wait for requests in progress; 0 means 2 s.
 	StopTimeout time.Duration
 	// Routes are further handlers by pattern, as for [http.ServeMux].
@@ -88,6 +77,7 @@ type Server struct {
 	l    *net.UnixListener
 	file os.FileInfo
 	http *http.Server
+	stop chan struct{} // closed when no request may wait any longer
 }
 
 // Listen makes the socket, so that a failure shows before anything starts.
@@ -100,7 +90,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, l: l}
+	s := &Server{o: o, l: l, stop: make(chan struct{})}
 	if s.file, err = os.Lstat(o.Socket); err != nil {
 		_ = l.Close()
 		return nil, &SocketError{o.Socket, "", err}
@@ -116,6 +106,7 @@ func httpServer(h http.Handler) *http.Server {
 		ReadTimeout:       10 * time.Second,
 		IdleTimeout:       30 * time.Second,
 		MaxHeaderBytes:    16 << 10,
+		ConnContext:       withConn,
 	}
 }
 
@@ -216,6 +207,9 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	case err = <-served:
 		err = fmt.Errorf("console: serve: %w", err)
 	case <-ctx.Done():
+		if s.stop != nil {
+			close(s.stop)
+		}
 		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StopTimeout)
 		if s.http.Shutdown(stop) != nil {
 			_ = s.http.Close()
@@ -246,6 +240,9 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/events", s.events)
+	mux.HandleFunc("POST /v1/bots/{name}/switch", s.postSwitch)
+	mux.HandleFunc("POST /v1/bots/{name}/hold", s.postHold)
+	mux.HandleFunc("POST /v1/bots/{name}/ack", s.postAck)
 	for pattern, h := range s.o.Routes {
 		mux.Handle(pattern, h)
 	}
@@ -258,7 +255,7 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	st, err := s.o.Status.Status(r.Context())
 	if err != nil {
-		WriteError(w, http.StatusInternalServerError, "status: "+err.Error(), "")
+		writeFailure(w, "status", err)
 		return
 	}
 	st.Schema = SchemaStatus
@@ -282,38 +279,6 @@ func notNil[T any](s []T) []T {
 	return s
 }
 
-func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	if s.o.Events == nil {
-		WriteError(w, http.StatusNotImplemented, "this dualgram keeps no events", "")
-		return
-	}
-	q := r.URL.Query()
-	after, limit := uint64(0), DefaultEvents
-	var err error
-	if v := q.Get("after"); v != "" {
-		if after, err = strconv.ParseUint(v, 10, 64); err != nil {
-			WriteError(w, http.StatusBadRequest, "after is not a whole number", "write the seq of the last event seen")
-			return
-		}
-	}
-	if v := q.Get("limit"); v != "" {
-		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > MaxEvents {
-			WriteError(w, http.StatusBadRequest, "limit is not a number from 1 to "+strconv.Itoa(MaxEvents), "")
-			return
-		}
-	}
-	list, err := s.o.Events.Events(r.Context(), after, limit)
-	if err != nil {
-		WriteError(w, http.StatusInternalServerError, "events: "+err.Error(), "")
-		return
-	}
-	out := Events{Schema: SchemaEvents, Events: notNil(list), Next: after}
-	for i := range out.Events {
-		out.Next = max(out.Next, out.Events[i].Seq)
-	}
-	WriteJSON(w, http.StatusOK, out)
-}
-
 // WriteJSON answers with a value. One that can't be encoded becomes a 500.
 func WriteJSON(w http.ResponseWriter, code int, v any) {
 	data, err := json.Marshal(v)
@@ -331,4 +296,18 @@ func WriteJSON(w http.ResponseWriter, code int, v any) {
 // WriteError answers with an [Error].
 func WriteError(w http.ResponseWriter, code int, message, fix string) {
 	WriteJSON(w, code, Error{Schema: SchemaError, Message: message, Fix: fix})
+}
+
+// writeFailure answers with what a provider said; what names what was asked for.
+func writeFailure(w http.ResponseWriter, what string, err error) {
+	var f *Failure
+	if !errors.As(err, &f) {
+		f = &Failure{Message: what + ": " + err.Error()}
+	}
+	WriteJSON(w, f.status(), Error{Schema: SchemaError, Message: f.Message, Fix: f.Fix, Code: f.Code})
+}
+
+// badRequest answers that the request is not understood.
+func badRequest(w http.ResponseWriter, message, fix string) {
+	writeFailure(w, "", &Failure{Code: CodeBadRequest, Message: message, Fix: fix})
 }

@@ -34,13 +34,19 @@ func (f fakeStatus) Status(context.Context) (Status, error) {
 
 type fakeEvents struct{ list []Event }
 
-func (f fakeEvents) Events(_ context.Context, after uint64, limit int) ([]Event, error) {
-	var out []Event
+func (f fakeEvents) Events(_ context.Context, q EventsQuery) (Events, error) {
+	var out Events
+	var next uint64
+	if q.After != nil {
+		next = *q.After
+	}
 	for _, e := range f.list {
-		if e.Seq > after && len(out) < limit {
-			out = append(out, e)
+		if e.Seq > next && len(out.Events) < q.Limit {
+			out.Events = append(out.Events, e)
+			next = e.Seq
 		}
 	}
+	out.Next = &next
 	return out, nil
 }
 

@@ -90,7 +90,7 @@ const (
 	SwitchWebhook Command = iota + 1
 	// SwitchPolling pins polling mode.
 	SwitchPolling
-	// SwitchAuto lifts pin and hold.
+	// SwitchAuto lifts pin and hold. With TakeOver it also does what TakeOver does.
 	SwitchAuto
 	// Hold pauses automation in the present mode.
 	Hold

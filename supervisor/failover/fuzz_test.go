@@ -205,7 +205,7 @@ func (w *fuzzed) step(e Event) {
 		e.SentAt = w.at
 	}
 	e.At = w.at
-	before := w.p.expire(w.s, w.at)
+	before := w.p.Expire(w.s, w.at)
 	after, f := w.p.Step(w.s, e)
 	w.trail = append(w.trail, passed{w.s, after, e, f})
 	if msg := w.violated(before, after, e, f); msg != "" {

@@ -120,7 +120,7 @@ func matrixEvents() []Event {
 	for c := SwitchWebhook; c <= TakeOver; c++ {
 		out = append(out, say(c))
 	}
-	out = append(out, takeOver(SwitchWebhook), takeOver(SwitchPolling))
+	out = append(out, takeOver(SwitchWebhook), takeOver(SwitchPolling), takeOver(SwitchAuto))
 	for k := range kinds {
 		if k != Tick && k != Operator {
 			out = append(out, old(Event{Kind: k}))

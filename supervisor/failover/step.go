@@ -5,7 +5,7 @@ import "time"
 // Step returns the state after the event and what has to be done about it. The
 // policy must have its defaults set.
 func (p Policy) Step(s State, e Event) (State, Effects) {
-	n, f := p.step(p.expire(s, e.At), e)
+	n, f := p.step(p.Expire(s, e.At), e)
 	f.Persist = n.durable() != s.durable()
 	f.Moved = n.Phase != s.Phase || n.Epoch != s.Epoch
 	return n, f
@@ -55,8 +55,8 @@ func (p Policy) step(s State, e Event) (State, Effects) {
 	return s, Effects{}
 }
 
-// expire lifts what has run out by now.
-func (p Policy) expire(s State, now time.Time) State {
+// Expire lifts what has run out by now, as each step does first.
+func (p Policy) Expire(s State, now time.Time) State {
 	if s.Pin != ModeNone && !s.PinUntil.IsZero() && !now.Before(s.PinUntil) {
 		s = s.unpinned()
 	}
@@ -231,7 +231,8 @@ func (p Policy) polled(s State, e Event) State {
 	}
 	s.Phase, s.Since, s.Busy, s.Renews = Polling, e.At, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
-	if s.Cause.Name == CausePollerLost {
+	restarted := s.Cause.Name == CauseStart && s.Resume == Polling && s.HoldDown > 0
+	if s.Cause.Name == CausePollerLost || restarted {
 		return s // the same stay in polling: its hold-down runs on
 	}
 	if s.Flush {
@@ -336,18 +337,26 @@ func (p Policy) operator(s State, e Event) (State, Effects) {
 		}
 	case SwitchAuto:
 		s = s.unpinned().unpaused()
+		if e.TakeOver {
+			return p.takeOver(s, e)
+		}
 	case Hold:
 		s.Paused, s.PausedUntil, s.PausedFor = true, until, max(e.For, 0)
 	case Ack:
 		s.Frozen, s.Failovers = false, [failoverMemory]time.Time{}
 	case TakeOver:
-		if s.Phase != Held {
-			return s, Effects{}
-		}
-		if p.stays(s) {
-			return p.toPolling(s, e.At, e.Cause, true)
-		}
-		return p.toWebhook(s, e.At, e.Cause)
+		return p.takeOver(s, e)
 	}
 	return s, Effects{}
+}
+
+// takeOver replaces what holds the bot by the mode that it is meant to be in.
+func (p Policy) takeOver(s State, e Event) (State, Effects) {
+	switch {
+	case s.Phase != Held:
+		return s, Effects{}
+	case p.stays(s):
+		return p.toPolling(s, e.At, e.Cause, true)
+	}
+	return p.toWebhook(s, e.At, e.Cause)
 }

@@ -109,6 +109,9 @@ func (c *Certificate) Reload(now time.Time, hosts ...string) (Change, error) {
 		s.seen, s.since = f.id, now
 	}
 	s.told = false
+	if f.err != nil && old == nil && errors.Is(f.err, fs.ErrNotExist) {
+		return Change{}, f.err // it was not promised to be there
+	}
 	v := take
 	switch {
 	case old != nil && old.id == f.id:
@@ -118,6 +121,27 @@ func (c *Certificate) Reload(now time.Time, hosts ...string) (Change, error) {
 	}
 	ch := c.act(v, now, f, old, worse, hosts)
 	return ch, ch.Refused
+}
+
+// Offer judges a pair as Reload does before it is in the files, and writes it there
+// if it is taken: so a pair that is refused, or can't be kept, never takes the place
+// of a good one, not even after a restart.
+func (c *Certificate) Offer(now time.Time, certPEM, keyPEM []byte, hosts ...string) (Change, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, err := parsePair(c.certFile, c.keyFile, certPEM, keyPEM)
+	if err != nil {
+		return Change{}, err
+	}
+	old := c.pair.Load()
+	if err := c.objection(p, old, now, hosts); err != nil {
+		return Change{}, err
+	}
+	if err := WritePair(c.certFile, c.keyFile, certPEM, keyPEM); err != nil {
+		return Change{}, err
+	}
+	p.id = identify(certPEM, keyPEM, nil)
+	return c.act(take, now, found{pair: p, id: p.id}, old, nil, hosts), nil
 }
 
 func (c *Certificate) act(v verdict, now time.Time, f found, old *pair, worse error, hosts []string) Change {

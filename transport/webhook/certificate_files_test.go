@@ -233,10 +233,60 @@ func TestAwaitCertificate(t *testing.T) {
 	if s := cert.Check(time.Now(), hookName, 0); s.Status != CertMissing || !s.Status.Fatal() || cert.Leaf() != nil || cert.PEM() != nil {
 		t.Errorf("none: %+v", s)
 	}
+	if _, err := cert.Reload(time.Now(), hookName); !errors.Is(err, os.ErrNotExist) || cert.Refused().Err != nil {
+		t.Errorf("none: %v, refused %+v", err, cert.Refused())
+	}
 	// There is nothing better, so what there is is served.
 	writePair(t, dir, mint(t, certSpec{names: []string{"x.y"}}))
 	if ch, err := cert.Reload(time.Now(), hookName); err != nil || !ch.Replaced || !ch.WasBad || cert.Leaf() == nil {
 		t.Errorf("the first: %+v, %v", ch, err)
+	}
+}
+
+// TestOffer: what is offered is in service and in the files, or in neither.
+func TestOffer(t *testing.T) {
+	dir := t.TempDir()
+	cert := AwaitCertificate(filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem"))
+	first, next := mint(t, certSpec{names: []string{hookName}}), mint(t, certSpec{names: []string{hookName}})
+	if ch, err := cert.Offer(time.Now(), certPEM(first), keyPEM(t, first), hookName); err != nil || ch != (Change{Replaced: true, WasBad: true}) {
+		t.Fatalf("the first: %+v, %v", ch, err)
+	}
+	stays := func(what string) {
+		t.Helper()
+		if !cert.Leaf().Equal(first.Leaf) || !load(t, dir).Leaf().Equal(first.Leaf) {
+			t.Errorf("%s took its place", what)
+		}
+		if ch := cert.Look(time.Now(), hookName); ch != (Change{}) {
+			t.Errorf("%s: %+v", what, ch)
+		}
+	}
+	stays("nothing")
+	if _, err := cert.Offer(time.Now(), certPEM(next), keyPEM(t, first), hookName); !errors.Is(err, ErrCertificate) {
+		t.Errorf("another key: %v", err)
+	}
+	stays("a pair that doesn't match")
+	other := mint(t, certSpec{names: []string{"x.y"}})
+	if _, err := cert.Offer(time.Now(), certPEM(other), keyPEM(t, other), hookName); !errors.Is(err, ErrRefused) {
+		t.Errorf("another host: %v", err)
+	}
+	stays("one for another host")
+	if err := os.Chmod(dir, 0o500); err != nil {
+		t.Fatal(err)
+	}
+	if os.Geteuid() != 0 { // to whom the mode means nothing
+		if _, err := cert.Offer(time.Now(), certPEM(next), keyPEM(t, next), hookName); !errors.Is(err, ErrCertificate) {
+			t.Errorf("a directory that can't be written: %v", err)
+		}
+		stays("one that can't be kept")
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if ch, err := cert.Offer(time.Now(), certPEM(next), keyPEM(t, next), hookName); err != nil || ch != (Change{Replaced: true}) {
+		t.Errorf("renewed: %+v, %v", ch, err)
+	}
+	if st, err := os.Stat(filepath.Join(dir, "key.pem")); err != nil || st.Mode().Perm() != 0o600 {
+		t.Errorf("the key: %v %v", st, err)
 	}
 }
 

@@ -90,7 +90,7 @@ func handshake(t *testing.T, server, client *tls.Config) {
 		t.Errorf("handshake: %v", err)
 		cancel()
 	}
-	<-served //nolint:errcheck // the client has told
+	<-served // the client has told
 }
 
 // TestKeepSelfSigned: a pair is made when there is none or ours is no good any

@@ -63,6 +63,8 @@ func TestCertificateCheck(t *testing.T) {
 		{name: "address as common name", leaf: leaf(nil, certSpec{cn: "203.0.113.7", ips: ip}), host: "203.0.113.7", status: CertOK},
 		{name: "address as DNS name", leaf: leaf(nil, certSpec{names: []string{"203.0.113.7"}}), host: "203.0.113.7", status: CertOK},
 		{name: "address as address only", leaf: mint(t, certSpec{ips: ip}), host: "203.0.113.7", status: CertWrongHost, detail: "repeat the address as common name"},
+		{name: "address as address only, signed by an authority", leaf: leaf(&inter, certSpec{cn: "x", ips: ip}), chain: []tls.Certificate{inter}, host: "203.0.113.7", status: CertOK},
+		{name: "another address, signed by an authority", leaf: leaf(&inter, certSpec{cn: "x", ips: ip}), chain: []tls.Certificate{inter}, host: "203.0.113.8", status: CertWrongHost},
 		{name: "wildcard for an address", leaf: leaf(nil, certSpec{names: []string{"*.0.113.7"}}), host: "203.0.113.7", status: CertWrongHost},
 	} {
 		t.Run(c.name, func(t *testing.T) {

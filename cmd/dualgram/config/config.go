@@ -104,7 +104,7 @@ type Webhook struct {
 }
 
 // TLS is the certificate pair of a listener. It comes from files that somebody
-// else renews, or dualgram makes it itself.
+// else renews, or dualgram makes or obtains it itself.
 type TLS struct {
 	// Off means plain HTTP behind a proxy that ends TLS (tls: off).
 	Off      bool   `key:"-"`
@@ -113,7 +113,38 @@ type TLS struct {
 	// SelfSigned has a pair made, renewed, and uploaded to Telegram. It is kept in
 	// CertFile and KeyFile, or without them beside the store.
 	SelfSigned bool `key:"self_signed"`
+	// ACME has it obtained and renewed; nil means that it isn't.
+	ACME *ACME `key:"acme"`
 }
+
+// ACME is an authority that signs certificates by itself, such as Let's Encrypt. To
+// write the section is to agree to its terms of service.
+type ACME struct {
+	// Email is where the authority writes to; it may be empty.
+	Email string `key:"email"`
+	// Directory is its URL.
+	Directory string `key:"directory"`
+	// CAFile holds the roots of a private authority's directory.
+	CAFile string `key:"ca_file"`
+	// CacheDir keeps the account and the certificate; empty: beside the store.
+	CacheDir string `key:"cache_dir"`
+	// Challenge is http-01 or tls-alpn-01; empty: tls-alpn-01 where the public port
+	// is 443, and http-01 otherwise.
+	Challenge string `key:"challenge"`
+	// HTTPListen is where http-01 is answered, while it is needed.
+	HTTPListen string `key:"http_listen"`
+	// Profile is that of the certificate; empty: the authority's default.
+	Profile string `key:"profile"`
+}
+
+// The challenges of ACME.
+const (
+	ChallengeHTTP = "http-01"
+	ChallengeTLS  = "tls-alpn-01"
+)
+
+// LetsEncrypt is the default ACME directory.
+const LetsEncrypt = "https://acme-v02.api.letsencrypt.org/directory"
 
 // Probe is the check of the webhook from outside.
 type Probe struct {
@@ -251,6 +282,7 @@ func DefaultBot() Bot {
 	}
 }
 
+func defaultACME() ACME       { return ACME{Directory: LetsEncrypt, HTTPListen: "0.0.0.0:80"} }
 func defaultForward() Forward { return Forward{Timeout: 30 * time.Second} }
 func defaultNDJSON() NDJSON   { return NDJSON{} }
 
@@ -276,6 +308,19 @@ func (c *Config) PollingOnly() bool {
 
 // Uploads says whether Telegram is given the certificate, to trust it alone.
 func (w *Webhook) Uploads() bool { return !w.TLS.Off && (w.UploadCertificate || w.TLS.SelfSigned) }
+
+// ACMEChallenge is the challenge that the authority is answered with.
+func (w *Webhook) ACMEChallenge() string {
+	switch {
+	case w.TLS.ACME == nil:
+		return ""
+	case w.TLS.ACME.Challenge != "":
+		return w.TLS.ACME.Challenge
+	case publicPort(w.PublicURL) == "443":
+		return ChallengeTLS
+	}
+	return ChallengeHTTP
+}
 
 // Path returns the path under which the listener serves the bot: that of its
 // public URL, "/" if there is none.

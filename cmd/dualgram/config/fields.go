@@ -56,6 +56,8 @@ func setOff(v reflect.Value) {
 func newDefault(t reflect.Type) reflect.Value {
 	p := reflect.New(t)
 	switch t {
+	case reflect.TypeFor[ACME]():
+		p.Elem().Set(reflect.ValueOf(defaultACME()))
 	case reflect.TypeFor[Forward]():
 		p.Elem().Set(reflect.ValueOf(defaultForward()))
 	case reflect.TypeFor[NDJSON]():

@@ -30,7 +30,7 @@ type InfoCalls struct {
 	Deadline time.Duration `key:"deadline"`
 }
 
-// FailRateSignal: Percent of at least Min deliveries failed within Window by our
+// FailRateSignal trips when Percent of at least Min deliveries failed within Window by our
 // own doing, or Row in a row over at least Span.
 type FailRateSignal struct {
 	Window  time.Duration `key:"window"`
@@ -40,19 +40,19 @@ type FailRateSignal struct {
 	Span    time.Duration `key:"span"`
 }
 
-// TimeoutSignal: a delivery has been in progress for so long.
+// TimeoutSignal trips when a delivery has been in progress for so long.
 type TimeoutSignal struct {
 	After time.Duration `key:"after"`
 }
 
-// StallSignal: updates were pending for so long and none arrived. Doubted is the
+// StallSignal trips when updates were pending for so long and none arrived. Doubted is the
 // time while the probe or the listener are in doubt as well.
 type StallSignal struct {
 	After   time.Duration `key:"after"`
 	Doubted time.Duration `key:"doubted"`
 }
 
-// HoleSignal: the same update_id was missing for so long while later ones arrived;
+// HoleSignal trips when the same update_id was missing for so long while later ones arrived;
 // or so many that were missing were no longer at Telegram within GoneWindow.
 type HoleSignal struct {
 	After      time.Duration `key:"after"`
@@ -60,7 +60,7 @@ type HoleSignal struct {
 	GoneWindow time.Duration `key:"gone_window"`
 }
 
-// RedeliverySignal: Min deliveries within Window of what had been acknowledged
+// RedeliverySignal trips at Min deliveries within Window of what had been acknowledged
 // After earlier or more.
 type RedeliverySignal struct {
 	Min    int           `key:"min"`
@@ -68,7 +68,7 @@ type RedeliverySignal struct {
 	After  time.Duration `key:"after"`
 }
 
-// TelegramErrorSignal: a hard error that stands for Confirm, or Soft others within
+// TelegramErrorSignal trips at a hard error that stands for Confirm, or Soft others within
 // Window, at least Span apart.
 type TelegramErrorSignal struct {
 	Confirm time.Duration `key:"confirm"`
@@ -77,7 +77,7 @@ type TelegramErrorSignal struct {
 	Span    time.Duration `key:"span"`
 }
 
-// ProbeSignal: Bad of the last Of probes are bad. Suspect is the pause between two
+// ProbeSignal trips when Bad of the last Of probes are bad. Suspect is the pause between two
 // probes while something is suspect.
 type ProbeSignal struct {
 	Interval time.Duration `key:"interval"`
@@ -86,7 +86,7 @@ type ProbeSignal struct {
 	Of       int           `key:"of"`
 }
 
-// ImpostorSignal: Row probes in a row were answered by somebody else.
+// ImpostorSignal trips when Row probes in a row were answered by somebody else.
 type ImpostorSignal struct {
 	Row int `key:"row"`
 }
@@ -96,7 +96,7 @@ type StandbySignal struct {
 	Interval time.Duration `key:"interval"`
 }
 
-// StoreSignal: a commit has been in progress for so long.
+// StoreSignal trips when a commit has been in progress for so long.
 type StoreSignal struct {
 	SlowCommit time.Duration `key:"slow_commit"`
 }

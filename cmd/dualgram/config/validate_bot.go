@@ -158,10 +158,7 @@ func (l *loader) publicURL(w *Webhook, key string) {
 	if u == nil {
 		return
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
-	}
+	port := publicPort(value)
 	if l.cfg.Cloud() && !slices.Contains(webhookPorts, port) {
 		l.wrong(key, fmt.Sprintf("has the port %s; Telegram connects to %s only", port, strings.Join(webhookPorts, ", ")), "publish the webhook on one of these ports; listen may differ behind a proxy")
 	}
@@ -185,7 +182,7 @@ func (l *loader) publicURL(w *Webhook, key string) {
 			l.warn("loopback_public_url", key, "is an address of this host; Telegram can't reach it", "write the public name")
 		case unreachable(a):
 			l.warn("reserved_public_url", key, "is a private or reserved address; Telegram can't reach it", "write the public name")
-		case l.cfg.Cloud() && !w.TLS.SelfSigned:
+		case l.cfg.Cloud() && !w.TLS.SelfSigned && w.TLS.ACME == nil:
 			l.warn("ip_public_url", key, "is an address, not a name; the certificate has to be made for it and uploaded", "use a name, or tls: {self_signed: true}")
 		}
 	} else if h := strings.ToLower(u.Hostname()); h == "localhost" || strings.HasSuffix(h, ".localhost") {

@@ -1,7 +1,10 @@
 package e2e_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,6 +24,7 @@ func TestCertificateRunsOut(t *testing.T) {
 	w.certificate(pki.Leaf{NotAfter: end})
 	p := w.run()
 	w.steady(p)
+	kept := w.keepOpen()
 
 	b := p.phase("polling", 20*time.Second)
 	if left := time.Until(end); left <= 0 {
@@ -44,6 +48,9 @@ func TestCertificateRunsOut(t *testing.T) {
 	w.certificate(pki.Leaf{})
 	p.signal(syscall.SIGHUP)
 	p.logged(5*time.Second, "a new certificate is in service")
+	if !kept.closed(5 * time.Second) {
+		t.Error("a connection from the time of the expired certificate is still open")
+	}
 	b = p.phase("webhook", 15*time.Second)
 	if b.Webhook == nil || time.Until(b.Webhook.CertificateNotAfter) < 24*time.Hour {
 		t.Errorf("certificate in the status: %+v", b.Webhook)
@@ -59,6 +66,27 @@ func TestCertificateRunsOut(t *testing.T) {
 		}
 	}
 	w.quietly(p)
+}
+
+// kept is a client's connection that says nothing.
+type kept struct{ net.Conn }
+
+// keepOpen connects to the listener, past the relay.
+func (w *world) keepOpen() kept {
+	w.t.Helper()
+	c, err := tls.Dial("tcp", w.conf.Listen, &tls.Config{RootCAs: w.ca.Pool(), ServerName: hookHost})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { c.Close() })
+	return kept{c}
+}
+
+// closed reports whether the other side closes the connection within the time.
+func (k kept) closed(within time.Duration) bool {
+	_ = k.SetReadDeadline(time.Now().Add(within))
+	_, err := k.Read(make([]byte, 1))
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // A start with a certificate that has expired serves what there is, and polls.

@@ -24,6 +24,10 @@ import (
 // binary is the product under test.
 var binary string
 
+// elsewhere, if set, runs the tests in another process and returns its exit code;
+// done is false in that process.
+var elsewhere func() (code int, done bool)
+
 // parallelTests is how many tests run at once where no -parallel is given. They
 // wait for most of their time.
 const parallelTests = 16
@@ -39,6 +43,11 @@ func TestMain(m *testing.M) {
 	if testing.Short() {
 		fmt.Println("the end-to-end tests need processes and time; not with -short")
 		os.Exit(0)
+	}
+	if elsewhere != nil {
+		if code, done := elsewhere(); done {
+			os.Exit(code)
+		}
 	}
 	os.Exit(runTests(m))
 }

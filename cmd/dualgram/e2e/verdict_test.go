@@ -79,16 +79,19 @@ func lane(r telegramsim.Record) string {
 }
 
 func (w *world) judge(botID int64, bot *sampleBot, deaths int) verdict {
+	truth, err := w.sim.Bot(botID)
+	if err != nil {
+		return verdict{Problems: []string{fmt.Sprintf("no truth: %v", err)}}
+	}
+	return judge(truth, bot, deaths)
+}
+
+func judge(truth telegramsim.BotTruth, bot *sampleBot, deaths int) verdict {
 	var v verdict
 	bad := func(format string, args ...any) {
 		if len(v.Problems) < 20 {
 			v.Problems = append(v.Problems, fmt.Sprintf(format, args...))
 		}
-	}
-	truth, err := w.sim.Bot(botID)
-	if err != nil {
-		bad("no truth: %v", err)
-		return v
 	}
 	sent := map[int64]telegramsim.Record{}
 	for _, r := range truth.Updates {

@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -24,13 +25,15 @@ const hookHost = "bot.example.test"
 // world is one test's surroundings: Telegram on one side, a bot on the other,
 // and what dualgram needs on disk. dualgram itself comes with [world.run].
 type world struct {
-	t    *testing.T
-	dir  string
-	sim  *telegramsim.Sim
-	api  *apiServer
-	ca   *pki.CA
-	path *relay // from Telegram to the listener
-	conf *conf
+	t   *testing.T
+	dir string
+	sim *telegramsim.Sim
+	api *apiServer
+	ca  *pki.CA
+	// roots are those that Telegram trusts. They don't change once a process runs.
+	roots *x509.CertPool
+	path  *relay // from Telegram to the listener
+	conf  *conf
 
 	// The first bot; most tests have no other.
 	botID  int64
@@ -114,6 +117,13 @@ func newToken() string {
 // newWorld builds everything but dualgram.
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldFrom(t, nil)
+}
+
+// newWorldFrom is newWorld with webhook connections opened by dial, if it is not
+// nil.
+func newWorldFrom(t *testing.T, dial func(ctx context.Context, network, addr string) (net.Conn, error)) *world {
+	t.Helper()
 	t.Parallel()
 	// Short, because a unix socket's path has to be.
 	dir, err := os.MkdirTemp("", "e2e")
@@ -123,7 +133,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, dir: dir, token: newToken(), secret: "S" + rand.Text(), vault: &vault{}}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	w.ca = must(pki.NewCA(time.Now(), "E2E Root"))
-	w.sim = telegramsim.New(telegramsim.Options{Seed: uint64(botNumber.Load()), Local: true, Roots: w.ca.Pool()})
+	w.roots = w.ca.Pool()
+	w.sim = telegramsim.New(telegramsim.Options{Seed: uint64(botNumber.Load()), Local: true, Roots: w.roots, Dial: dial})
 	t.Cleanup(w.sim.Close)
 	w.sim.SetHost(hookHost, "127.0.0.1")
 	w.sim.SetKnobs(telegramsim.Knobs{Local: true, Latency: 10 * time.Millisecond, LatencyMax: 60 * time.Millisecond})

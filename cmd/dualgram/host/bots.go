@@ -36,8 +36,11 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 			if err != nil {
 				return nil, err
 			}
-			l.TLS = h.faults.TLSConfig(cert.TLSConfig())
-			l.Refused, l.Renewal = cert.Refused, cert.renewal()
+			l.TLS = h.faults.TLSConfig(cert.tlsConfig())
+			l.Refused, l.RenewalFailed, l.Renewal = cert.Refused, cert.renewalFailed, cert.renewal()
+			if cert.issuer != nil {
+				l.AllowConn = cert.allowConn
+			}
 		}
 		ls = append(ls, l)
 	}

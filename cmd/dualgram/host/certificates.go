@@ -2,6 +2,9 @@ package host
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,12 +14,9 @@ import (
 	"time"
 
 	"dualgram/cmd/dualgram/config"
+	"dualgram/transport/acme"
 	"dualgram/transport/webhook"
 )
-
-// renewEvery is the pause between two looks whether a certificate that dualgram
-// renews itself is due.
-const renewEvery = time.Minute
 
 // certificate is that of one listener, with where it comes from.
 type certificate struct {
@@ -25,34 +25,42 @@ type certificate struct {
 	hosts             []string // of the webhooks on the listener
 	certFile, keyFile string
 	selfSigned        bool
+	issuer            *acme.Issuer // nil if no authority is asked
+
+	renewing sync.Mutex // one self-signed renewal at a time
+	mu       sync.Mutex
+	failed   webhook.Refusal // of a self-signed renewal
 }
 
 // openCertificate makes the certificate of a listener ready to be served. One that
-// somebody else is to provide must be there.
+// somebody else is to provide must be there; one that an authority is to sign may
+// come later.
 func (h *Host) openCertificate(w *config.Webhook) (*certificate, error) {
 	c := &certificate{listen: w.Listen, hosts: h.hostsOn(w.Listen), certFile: w.TLS.CertFile, keyFile: w.TLS.KeyFile, selfSigned: w.TLS.SelfSigned}
-	if c.selfSigned {
-		if c.certFile == "" {
-			dir, err := h.certificateDir(w.Listen)
-			if err != nil {
-				return nil, err
-			}
-			c.certFile, c.keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-		}
-		made, err := webhook.KeepSelfSigned(c.certFile, c.keyFile, time.Now(), c.hosts...)
-		if err != nil {
-			return nil, err
-		}
-		if made {
-			h.log.Info().Str("file", c.certFile).Strs("hosts", c.hosts).Msg("a self-signed certificate was made")
-		}
-	}
 	var err error
-	if c.Certificate, err = webhook.LoadCertificate(c.certFile, c.keyFile); err != nil {
+	switch {
+	case w.TLS.ACME != nil:
+		err = h.openACME(c, w)
+	case c.selfSigned:
+		if err = h.openSelfSigned(c); err != nil {
+			break
+		}
+		fallthrough
+	default:
+		c.Certificate, err = webhook.LoadCertificate(c.certFile, c.keyFile)
+	}
+	if err != nil {
 		return nil, err
 	}
 	h.certs[w.Listen] = c
 	h.reload = append(h.reload, func() {
+		switch {
+		case c.issuer != nil:
+			c.issuer.Retry()
+			return
+		case c.selfSigned:
+			h.renewSelfSigned(c)
+		}
 		ch, _ := c.Reload(h.clock(), c.hosts...) // the error is in the change
 		h.certificateChanged(c, ch)
 	})
@@ -83,12 +91,16 @@ func hostOf(raw string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// certificateDir is where a certificate is kept that has no files of its own:
-// beside the store, a directory for each listener.
-func (h *Host) certificateDir(listen string) (string, error) {
-	name := strings.NewReplacer("[", "", "]", "", ":", "-").Replace(listen)
-	dir := filepath.Join(filepath.Dir(h.cfg.Store.Path), "certificates", name)
-	return dir, os.MkdirAll(dir, 0o700)
+// certificateDir is where a certificate is kept that has no files of its own: a
+// directory for each listener, by default beside the store.
+func (h *Host) certificateDir(base string, names ...string) (string, error) {
+	if base == "" {
+		base = filepath.Join(filepath.Dir(h.cfg.Store.Path), "certificates")
+	}
+	for _, name := range names {
+		base = filepath.Join(base, strings.NewReplacer("[", "", "]", "", ":", "-", "/", "-").Replace(name))
+	}
+	return base, os.MkdirAll(base, 0o700)
 }
 
 // clock is the time at Telegram, as far as it is known.
@@ -106,30 +118,11 @@ func (h *Host) keepCertificate(ctx context.Context, c *certificate) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(func() { c.Watch(ctx, h.clock, func(ch webhook.Change) { h.certificateChanged(c, ch) }, c.hosts...) })
-	if c.selfSigned {
-		wg.Go(func() { h.keepSelfSigned(ctx, c) })
-	}
-}
-
-func (h *Host) keepSelfSigned(ctx context.Context, c *certificate) {
-	tick := time.NewTicker(renewEvery)
-	defer tick.Stop()
-	var told limiter
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		made, err := webhook.KeepSelfSigned(c.certFile, c.keyFile, h.clock(), c.hosts...)
-		switch {
-		case err != nil && told.allow(time.Now(), 24*time.Hour):
-			h.log.Error().Err(err).Msg("the self-signed certificate could not be renewed; the one in service stays")
-		case made:
-			h.log.Info().Str("file", c.certFile).Msg("the self-signed certificate was renewed")
-			ch, _ := c.Reload(h.clock(), c.hosts...) // the error is in the change
-			h.certificateChanged(c, ch)
-		}
+	switch {
+	case c.issuer != nil:
+		c.issuer.Run(ctx)
+	case c.selfSigned:
+		h.keepSelfSigned(ctx, c)
 	}
 }
 
@@ -152,10 +145,44 @@ func (h *Host) certificateChanged(c *certificate, ch webhook.Change) {
 	}
 }
 
+// tlsConfig serves the certificate, and answers an authority that asks by the
+// handshake.
+func (c *certificate) tlsConfig() *tls.Config {
+	cfg := c.TLSConfig()
+	if c.issuer != nil {
+		cfg.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) { return c.issuer.TLSConfig(hello), nil }
+	}
+	return cfg
+}
+
+// allowConn lets everybody as far as the handler, which checks again, while an
+// authority is about to connect: from where is not known beforehand.
+func (c *certificate) allowConn(netip.Addr) bool { return c.issuer.Challenged() }
+
+// good returns the leaf in service if it is good for every host; nil otherwise.
+func (c *certificate) good(now time.Time) *x509.Certificate {
+	for _, host := range c.hosts {
+		if s := c.Check(now, host, 0).Status; s.Fatal() && s != webhook.CertExpired {
+			return nil
+		}
+	}
+	return c.Leaf()
+}
+
 // renewal says how the certificate is renewed; empty: by its owner.
 func (c *certificate) renewal() string {
-	if c.selfSigned {
-		return "dualgram renews it by itself: see in the log why it has not."
+	if c.issuer != nil || c.selfSigned {
+		return "dualgram renews it by itself: certificate_renewal_failed, or the log, says why it has not."
 	}
 	return ""
+}
+
+// renewalFailed returns what keeps dualgram from renewing it.
+func (c *certificate) renewalFailed() webhook.Refusal {
+	if c.issuer != nil {
+		return webhook.Refusal(c.issuer.Failed())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
 }

@@ -66,6 +66,8 @@ type Host struct {
 	reload  []func()
 	probes  probe.Responder // answers the probes of all bots, on every listener
 	secrets []*webhookSecret
+	// acmeTurn lets one certificate be obtained at a time: they may share a port.
+	acmeTurn sync.Mutex
 }
 
 // New puts everything together and takes the store, the sockets and the
@@ -212,7 +214,7 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h},
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h},
 		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
 	return err
 }
@@ -236,8 +238,8 @@ func (h *Host) observeHandler() http.Handler {
 		[]console.Check{alive}, []console.Check{ready, standby})
 }
 
-// statusOf and eventsOf answer once the supervisor is there; the socket is taken
-// before it.
+// statusOf, eventsOf and operatorOf answer once the supervisor is there; the
+// socket is taken before it.
 type statusOf struct{ h *Host }
 
 func (s statusOf) Status(ctx context.Context) (console.Status, error) {
@@ -251,11 +253,20 @@ func (s statusOf) Status(ctx context.Context) (console.Status, error) {
 
 type eventsOf struct{ h *Host }
 
-func (e eventsOf) Events(ctx context.Context, after uint64, limit int) ([]console.Event, error) {
+func (e eventsOf) Events(ctx context.Context, q console.EventsQuery) (console.Events, error) {
 	if e.h.sup == nil {
-		return nil, errStarting
+		return console.Events{}, errStarting
 	}
-	return e.h.sup.Events(ctx, after, limit)
+	return e.h.sup.Events(ctx, q)
 }
 
-var errStarting = errors.New("dualgram is starting; try again in a moment")
+type operatorOf struct{ h *Host }
+
+func (o operatorOf) Operate(ctx context.Context, order console.Order) (console.Change, error) {
+	if o.h.sup == nil {
+		return console.Change{}, errStarting
+	}
+	return o.h.sup.Operate(ctx, order)
+}
+
+var errStarting = &console.Failure{Code: console.CodeStarting, Message: "dualgram is starting", Fix: "try again in a moment"}
