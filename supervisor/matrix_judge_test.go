@@ -1,7 +1,6 @@
 package supervisor_test
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -12,8 +11,8 @@ import (
 	"dualgram/transport"
 )
 
-// movers are the signals that move the mode on their own. Which ones there are
-// is asked of nobody: a new one only makes detection earlier than the decision.
+// notMovers are the signals that don't move the mode on their own; any other may
+// be what detected the fault.
 var notMovers = []string{supervisor.SignalStandby, supervisor.SignalPollStall, supervisor.SignalStore, "probe", "drift"}
 
 // sample ends the run and judges it. What was lost, doubled, reordered, what
@@ -202,15 +201,4 @@ func (r *matrixRun) told(kind string) bool {
 		}
 	}
 	return false
-}
-
-// never fails the run if the signal tripped after the onset.
-func never(signal string) func(*matrixRun, *matrix.Sample) {
-	return func(r *matrixRun, _ *matrix.Sample) {
-		for _, e := range r.story() {
-			if e.Kind == supervisor.EventSignal && e.Name == signal && e.Level == supervisor.Tripped.String() && !e.At.Before(r.onset) {
-				r.problem("%s tripped: %s", signal, fmt.Sprint(e.Evidence))
-			}
-		}
-	}
 }

@@ -60,7 +60,6 @@ type matrixRun struct {
 	rng  *rand.Rand
 
 	h     *host
-	hook  func(*host, string) error
 	audit *auditLedger
 	bot   *moodyBot
 	front *front

@@ -226,9 +226,6 @@ func (r *Row) working() string {
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) }
 
 func (r *Results) versions() string {
-	s := []string{r.Go}
-	for _, m := range r.Modules {
-		s = append(s, m)
-	}
+	s := append([]string{r.Go}, r.Modules...)
 	return strings.Join(s, ", ") + fmt.Sprintf("; seeds from %d", r.Seed)
 }
