@@ -15,6 +15,9 @@ import (
 // right: whoever changes it more often is another program, and is not fought.
 const reassertEvery = 10 * time.Minute
 
+// CauseDrift is why a registration is renewed whose allowed_updates somebody changed.
+const CauseDrift = SignalDrift
+
 // addressUnknown is what getWebhookInfo shows until Telegram has looked up the
 // host (Client.cpp:5945-5980).
 const addressUnknown = "<unknown>"
@@ -58,7 +61,7 @@ type drift struct {
 // driftOf compares. The URL is not judged here: another one is somebody else's.
 func driftOf(want botapi.SetWebhook, info botapi.WebhookInfo) drift {
 	var d drift
-	if !sameUpdates(want.AllowedUpdates, info.AllowedUpdates) {
+	if want.AllowedUpdates != nil && !sameUpdates(want.AllowedUpdates, info.AllowedUpdates) { // nil asks for nothing
 		d.updates = true
 	}
 	if want.MaxConnections > 0 && info.MaxConnections > 0 && want.MaxConnections != info.MaxConnections {
@@ -90,8 +93,9 @@ func (d drift) read(since time.Time) Reading {
 
 // watchDrift compares what Telegram has with what was registered, and puts
 // allowed_updates right, which Telegram does in place if nothing else differs
-// (Client.cpp:15758-15771). With a certificate to upload it would be a new
-// registration, so then it only says so.
+// (Client.cpp:15758-15771). That is a renewal like any other, since a set that is not
+// answered may happen after a failover. With a certificate to upload, or another
+// secret, it would be a new registration, so then it only says so.
 func (b *Bot) watchDrift(ctx context.Context, now time.Time, info botapi.WebhookInfo) {
 	before := b.drift
 	b.drift = drift{}
@@ -103,21 +107,14 @@ func (b *Bot) watchDrift(ctx context.Context, now time.Time, info botapi.Webhook
 	if !before.any() {
 		b.driftSince = now
 	}
-	if !b.drift.updates || b.info.owner != failover.Ours || len(want.Certificate) > 0 || b.opt.Policy.DryRun || b.state.Paused ||
-		!b.reasserted.IsZero() && now.Sub(b.reasserted) < reassertEvery {
+	if !b.drift.updates || b.info.owner != failover.Ours || len(want.Certificate) > 0 || hash(want.SecretToken) != b.identity.Acked.Secret ||
+		b.opt.Policy.DryRun || b.state.Paused || !b.reasserted.IsZero() && now.Sub(b.reasserted) < reassertEvery {
 		return
 	}
-	b.reasserted = now
-	b.log.Warn().Strs("want", want.AllowedUpdates).Strs("has", info.AllowedUpdates).Msg("somebody changed allowed_updates: putting them right")
-	b.order(ctx, job{reassert: true, epoch: b.state.Epoch})
-}
-
-// reassert sets the webhook as it is, for the sake of allowed_updates alone.
-func (w *worker) reassert(ctx context.Context) {
-	c, cancel := context.WithTimeout(ctx, setDeadline)
-	defer cancel()
-	if _, err := w.opt.API.SetWebhook(c, w.opt.Webhook.params()); err != nil {
-		w.log.Warn().Err(err).Msg("allowed_updates could not be put right and will be tried again")
+	b.step(ctx, failover.Event{Kind: failover.Renew, At: now, Epoch: b.state.Epoch, Ready: b.renewable(),
+		Cause: failover.Cause{Name: CauseDrift, Evidence: "somebody changed allowed_updates"}})
+	if b.state.Renews {
+		b.reasserted = now
+		b.log.Warn().Strs("want", want.AllowedUpdates).Strs("has", info.AllowedUpdates).Msg("somebody changed allowed_updates: putting them right")
 	}
-	w.post(ctx, func() { w.info.soon = true })
 }

@@ -51,14 +51,12 @@ type job struct {
 	epoch uint64
 	del   bool // delete the webhook, if need be again
 	stop  bool // only join the poller
-	// reassert: only set the webhook as it is, see [Bot.watchDrift].
-	reassert bool
 	// offset is where the first poll starts; 0: from the head.
 	offset int64
 }
 
-// order hands a job to the worker. There is at most one handover under way, one
-// order to stop and now and then one to reassert, so the channel has room.
+// order hands a job to the worker. There is at most one handover under way and one
+// order to stop, so the channel has room.
 func (b *Bot) order(ctx context.Context, j job) {
 	select {
 	case b.work <- j:
@@ -94,12 +92,8 @@ type worker struct {
 }
 
 func (w *worker) do(ctx context.Context, j job) (failover.Event, bool) {
-	switch {
-	case j.stop:
+	if j.stop {
 		w.joinPoller()
-		return failover.Event{}, false
-	case j.reassert:
-		w.reassert(ctx)
 		return failover.Event{}, false
 	}
 	if w.set != nil {

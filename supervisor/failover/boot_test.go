@@ -21,6 +21,7 @@ func TestBootTable(t *testing.T) {
 		wait     = "starting"
 		tried    = "trial"
 		untried  = "-"
+		sent     = "trial late" // the set that nobody waited for may yet happen
 		whatever = ""
 	)
 	pollingOnly := defaults
@@ -37,7 +38,7 @@ func TestBootTable(t *testing.T) {
 		{"webhook in trial", defaults, trial, [owners]string{set, adopt, set, hold, wait}, tried},
 		{"to polling", defaults, toPolling(), [owners]string{poll, deletes, deletes, hold, wait}, whatever},
 		{"polling", defaults, polling(), [owners]string{poll, deletes, deletes, hold, wait}, whatever},
-		{"to webhook", defaults, toWebhook(), [owners]string{poll, adopt, set, hold, wait}, tried},
+		{"to webhook", defaults, toWebhook(), [owners]string{poll, adopt, set, hold, wait}, sent},
 		{"webhook, polling pinned", defaults, pinned, [owners]string{poll, deletes, deletes, hold, wait}, whatever},
 		{"never ran, polling only", pollingOnly, never, [owners]string{poll, deletes, deletes, hold, wait}, whatever},
 		{"webhook, now polling only", pollingOnly, proven(), [owners]string{poll, deletes, deletes, hold, wait}, whatever},

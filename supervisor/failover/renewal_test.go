@@ -86,15 +86,35 @@ func TestRenewalThatFails(t *testing.T) {
 	t.Run("unanswered", func(t *testing.T) {
 		s := begin(t,
 			step{time.Second, result(SetUnknown), "to_polling e+1 to_polling", "busy renews late", "not a webhook that can't be set"},
-			step{time.Second, conflict(Ours), "webhook e+1", "trial", "the old one or the new one"})
+			step{time.Second, conflict(Ours), "webhook e+1", "trial late", "the old one, to which the new one may follow, or the new one"})
 		if s.Cause.Name != CauseLateSet {
 			t.Errorf("cause %v", s.Cause)
 		}
 	})
+	unanswered := []step{
+		{time.Second, result(SetUnknown), "to_polling e+1 to_polling", "", ""},
+		{time.Second, conflict(Ours), "webhook e+1", "trial late", "what was to be replaced"},
+		{10 * time.Second, trip("stall"), "to_polling e+1 to_polling delete auto", "", "and that is broken"},
+	}
+	t.Run("unanswered, broken, and it happens", func(t *testing.T) {
+		begin(t, append(unanswered[:3:3],
+			step{time.Second, result(Polled), "polling", "", ""},
+			step{10 * time.Second, world(Ours), "to_polling e+1 to_polling delete", "", "ours, so no alarm, and not wanted any more"})...)
+		begin(t, append(unanswered[:3:3],
+			step{time.Second, result(Polled), "polling", "", ""},
+			step{time.Minute, world(Ours), "held e+1", "", "so late it is somebody else's"})...)
+		begin(t, append(unanswered[:3:3],
+			step{time.Second, conflict(Ours), "to_polling", "", "deleted again"})...)
+	})
+	t.Run("unanswered, acknowledged the next time", func(t *testing.T) {
+		begin(t, append(unanswered[:2:2],
+			step{10 * time.Second, renew(), "to_webhook e+1 to_webhook", "", ""},
+			step{time.Second, result(SetAcked), "webhook", "trial", "nothing is under way any more"})...)
+	})
 	t.Run("unanswered, whose is not to be learnt", func(t *testing.T) {
 		begin(t,
 			step{time.Second, result(SetUnknown), "to_polling e+1 to_polling", "busy renews late", ""},
-			step{time.Hour, conflict(Unreachable), "webhook e+1", "trial", ""})
+			step{time.Hour, conflict(Unreachable), "webhook e+1", "trial late", ""})
 	})
 	t.Run("unanswered, then pinned to polling", func(t *testing.T) {
 		begin(t,
@@ -104,7 +124,7 @@ func TestRenewalThatFails(t *testing.T) {
 	})
 	t.Run("the process dies", func(t *testing.T) {
 		s := begin(t)
-		run(t, defaults, defaults.Restore(s, t0), t0, []step{{0, world(Ours), "webhook e+1", "trial", "tried, and renewed again if need be"}})
+		run(t, defaults, defaults.Restore(s, t0), t0, []step{{0, world(Ours), "webhook e+1", "trial late", "tried, and renewed again if need be"}})
 		run(t, defaults, defaults.Restore(s, t0), t0, []step{{0, world(Nobody), "to_polling e+1 to_polling", "busy late", ""}})
 	})
 }

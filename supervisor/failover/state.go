@@ -209,6 +209,10 @@ func (s State) Polls() bool {
 	return s.Phase == ToPolling || s.Phase == Polling || s.Phase == ToWebhook
 }
 
+// lateBroken tells whether the webhook was found broken after the set was sent that
+// may still happen: then it is not what is wanted any more.
+func (s State) lateBroken() bool { return s.Failovers[0].After(s.LateSetUntil.Add(-lateWindow)) }
+
 // RecentFailovers counts the automatic failovers of the hour before now.
 func (s State) RecentFailovers(now time.Time) int {
 	n := 0

@@ -37,6 +37,7 @@ func (p Policy) step(s State, e Event) (State, Effects) {
 		if s.Phase != ToWebhook {
 			return s, Effects{}
 		}
+		s.LateSetUntil = time.Time{}
 		return p.registered(s, e.At, s.Cause), Effects{}
 	case SetFailed, SetUnsent, SetUnknown:
 		return p.notSet(s, e)
@@ -214,7 +215,6 @@ func (p Policy) renew(s State, e Event) (State, Effects) {
 func (p Policy) registered(s State, at time.Time, cause Cause) State {
 	s.Phase, s.Since, s.Cause, s.Intent = Webhook, at, cause, ModeWebhook
 	s.Trial, s.Registered, s.Busy, s.Flush, s.Renews = true, at, false, false, false
-	s.LateSetUntil = time.Time{}
 	return s
 }
 
@@ -250,7 +250,7 @@ func (p Policy) pollFailed(s State, e Event) (State, Effects) {
 	}
 	s.Busy = false
 	if e.Conflict {
-		late := (s.Renews || e.At.Before(s.LateSetUntil)) && !p.stays(s)
+		late := (s.Renews || e.At.Before(s.LateSetUntil) && !s.lateBroken()) && !p.stays(s)
 		// Without a delete of ours, a registration of ours that may still be there
 		// or a set that may be late, an equal URL is another instance's.
 		ours := s.Deleting || s.Renews || s.Since.Before(s.LateSetUntil)
@@ -259,7 +259,10 @@ func (p Policy) pollFailed(s State, e Event) (State, Effects) {
 			return p.hold(s, e.At, Cause{CauseForeign, e.Cause.Evidence}), Effects{}
 		case late && (e.URL == Ours || e.URL == Unreachable):
 			// The set that nobody answered went through after all, or what it
-			// was to replace is still there.
+			// was to replace is still there and the set may yet happen.
+			if !s.Renews {
+				s.LateSetUntil = time.Time{}
+			}
 			s.Epoch++
 			return p.registered(s, e.At, Cause{CauseLateSet, "polling is refused because the webhook is set"}), Effects{}
 		case (e.URL == Ours || e.URL == OursOther) && !ours:

@@ -149,7 +149,8 @@ func (p Policy) worldPolling(s State, e Event) (State, Effects) {
 		return s, Effects{}
 	case Ours, OursOther:
 		if e.At.Before(s.LateSetUntil) {
-			if e.URL == Ours && !p.stays(s) {
+			if e.URL == Ours && !p.stays(s) && !s.lateBroken() {
+				s.LateSetUntil = time.Time{}
 				s.Epoch++
 				return p.registered(s, e.At, Cause{CauseLateSet, "the set that was not answered went through"}), Effects{}
 			}
