@@ -232,7 +232,7 @@ func (b *Bot) tick(ctx context.Context, now time.Time) {
 	b.askStandby(ctx, now)
 	b.askProbe(ctx, now)
 	b.detect(now)
-	b.watchPoll()
+	b.watchPoll(ctx, now)
 	if b.state.Phase == failover.Webhook {
 		b.judgeTrial(ctx, now)
 		if r, ok := tripped(b.readings); ok {
@@ -303,7 +303,7 @@ func (b *Bot) storeBehind(now time.Time, r Reading) bool {
 	if !b.health().OK || !b.storeBad.IsZero() && now.Sub(b.storeBad) < storeCalm {
 		return true
 	}
-	return r.Excused && now.Sub(b.state.LastFlush) < failover.FlushInterval && b.excused(now, b.arrived.lastWithheld())
+	return r.Excused && now.Sub(b.state.LastFlush) < failover.FlushInterval && b.arrived.backingOff(now)
 }
 
 // step applies an event that comes again by itself if its decision could not be

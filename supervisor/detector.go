@@ -20,6 +20,7 @@ type arrivals struct {
 	acked    time.Time         // when the last was
 	refused  time.Time         // when we last answered one otherwise than by 2xx, or were down
 	withheld time.Time         // the same, for reasons that are not the path's
+	refusals refusals          // of the latter kind, without our downtime
 	answered map[int]time.Time // when we last gave an answer other than 2xx, by status
 	hole     hole
 	redelivery
@@ -90,7 +91,7 @@ func (b *Bot) outcome(o webhook.Outcome) {
 	b.mu.Unlock()
 	now := time.Now()
 	switch {
-	case o.Status >= 200 && o.Status < 300:
+	case o.Cause.OK():
 		fail.record(nil, "", now)
 	case o.Cause.OnPath():
 		fail.record(errOurFault, string(o.Cause), now)
@@ -102,22 +103,21 @@ func (b *Bot) outcome(o webhook.Outcome) {
 
 // outcome notes what the answer to an authenticated delivery says.
 func (a *arrivals) outcome(o webhook.Outcome, now time.Time) {
-	ok := o.Status >= 200 && o.Status < 300
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if o.HasID {
-		a.redelivery.arrived(o.UpdateID, ok, now)
+		a.redelivery.arrived(o.UpdateID, o.Cause.OK() || a.redelivery.cut(o), now)
 	}
 	switch {
-	case ok:
+	case o.Cause.OK():
 		a.taken++
 		a.acked = now
 		if !o.HasID {
 			a.hole.taken(now)
 		}
 		return
-	case o.Status == 0 && !o.Cause.OnPath():
-		return // the client left
+	case o.Cause == webhook.CauseClientGone, o.Status == 0 && !o.Cause.OnPath():
+		return // who leaves has no answer, and was refused nothing
 	}
 	a.refused = now
 	if o.Status != 0 {
@@ -128,10 +128,40 @@ func (a *arrivals) outcome(o webhook.Outcome, now time.Time) {
 	}
 	if !o.Cause.OnPath() {
 		a.withheld = now
+		a.refusals.note(now)
 		if o.HasID {
 			a.hole.refused(o.UpdateID, now)
 		}
 	}
+}
+
+// refusals is a row of refusals as Telegram takes it: the longer it has lasted, the
+// later comes the next attempt.
+type refusals struct{ first, last time.Time }
+
+func (r *refusals) note(now time.Time) {
+	if now.After(r.until()) {
+		r.first = now
+	}
+	r.last = now
+}
+
+// until is the latest moment at which Telegram tries again, if it gets through: its
+// pauses are 0, 2, 4, 8 s and so on, at most 120 s (WebhookActor.cpp:493-523), and
+// without a delivery it dials once in 2 s.
+func (r *refusals) until() time.Time {
+	if r.last.IsZero() {
+		return time.Time{}
+	}
+	return r.last.Add(min(r.last.Sub(r.first)+5*time.Second, skippedFor))
+}
+
+// backingOff tells whether what Telegram holds back may be waiting for its next
+// attempt at what the disk or the content made us refuse.
+func (a *arrivals) backingOff(now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return now.Before(a.refusals.until())
 }
 
 // lastAnswered is when we last gave this answer to an authenticated delivery.
@@ -235,7 +265,7 @@ func (b *Bot) read(now time.Time) []Reading {
 func (b *Bot) readWebhook(now time.Time) []Reading {
 	arrived, busy := b.arrivals()
 	b.stall.window = b.opt.Thresholds.Stall
-	if b.doubted() {
+	if b.doubted(now) {
 		b.stall.window = min(b.stall.window, b.opt.Thresholds.StallProbe)
 	}
 	stall := b.stall.read(arrived, busy)
@@ -260,10 +290,12 @@ func (b *Bot) excused(now, refused time.Time) bool {
 }
 
 // doubted tells that there is other evidence against the path, which does not
-// suffice alone.
-func (b *Bot) doubted() bool {
+// suffice alone. A probe that has been bad for long says more about its own way.
+func (b *Bot) doubted(now time.Time) bool {
 	for _, r := range b.readings {
-		if r.Level != Clear && (r.Signal == SignalListener || r.Signal == SignalProbe && r.Level == Tripped) {
+		switch {
+		case r.Signal == SignalListener && r.Level != Clear,
+			r.Signal == SignalProbe && r.Level == Tripped && now.Sub(r.Since) < probeHurry:
 			return true
 		}
 	}
@@ -328,6 +360,15 @@ func tripped(rs []Reading) (Reading, bool) {
 func (b *Bot) excuseFrom() time.Time {
 	if b.state.Cause.Name == failover.CauseStart || b.state.Cause.Name == failover.CauseTrialAtStart {
 		return time.Time{}
+	}
+	return b.state.Registered
+}
+
+// setAt is the earliest moment at which the present registration can have been made;
+// one that was not answered may have been under way for a while.
+func (b *Bot) setAt() time.Time {
+	if b.state.Cause.Name == failover.CauseLateSet {
+		return b.state.Registered.Add(-time.Minute)
 	}
 	return b.state.Registered
 }

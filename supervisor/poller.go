@@ -183,14 +183,24 @@ func (p *pollWatch) read() Reading {
 	return r
 }
 
-// watchPoll repairs a stuck poll: it is cut, and the next goes out on new
-// connections.
-func (b *Bot) watchPoll() {
+// pollerMissing is how long a phase of polling may be without a poller. One that ends
+// says so, and isn't heard while the handover to polling is still being closed.
+const pollerMissing = time.Second
+
+// watchPoll starts a poller that is missing, and repairs a stuck poll: it is cut, and
+// the next goes out on new connections.
+func (b *Bot) watchPoll(ctx context.Context, now time.Time) {
 	if b.state.Phase != failover.Polling {
 		b.polls = pollWatch{}
 		return
 	}
-	if !b.polls.stuck(b.poller.Progress()) {
+	g := b.poller.Progress()
+	if !g.Running && !b.polls.down && !b.state.Busy && now.Sub(b.state.Since) >= pollerMissing {
+		b.step(ctx, failover.Event{Kind: failover.PollerLost, At: now, Epoch: b.state.Epoch,
+			Cause: failover.Cause{Name: "error", Evidence: "the poller is not running"}})
+		return
+	}
+	if !b.polls.stuck(g) {
 		return
 	}
 	b.log.Warn().Msg("updates are pending while the same poll stays parked: polling anew on new connections")

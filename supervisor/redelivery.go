@@ -3,6 +3,8 @@ package supervisor
 import (
 	"fmt"
 	"time"
+
+	"dualgram/transport/webhook"
 )
 
 // redelivery sees that our answers don't get back: Telegram delivers again what
@@ -47,6 +49,13 @@ func (r *redelivery) arrived(id int64, acked bool, now time.Time) {
 		delete(r.acked, r.order[0])
 		r.order = r.order[1:]
 	}
+}
+
+// cut tells whether Telegram's side ended the connection before our answer to what
+// we took, although we were quick: then the answer is lost as well. Where we were
+// slow, somebody on the way lost patience, and that is no fault of the way back.
+func (r *redelivery) cut(o webhook.Outcome) bool {
+	return o.Cause == webhook.CauseClientGone && o.Status/100 == 2 && o.Duration < r.t.RedeliveryAfter
 }
 
 func (r *redelivery) read(now time.Time) Reading {

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -16,6 +17,10 @@ const telegramTimeout = 60 * time.Second
 // dateNoise is what the resolution of last_error_date and the calls on the way may
 // make of two moments that are the same.
 const dateNoise = 2 * time.Second
+
+// registeredNoise is the same for the moment of a registration, with clocks that
+// differ by less than is corrected.
+const registeredNoise = dateNoise + skewNoise
 
 // reported is what Telegram says of its last failed delivery.
 type reported struct {
@@ -39,6 +44,7 @@ type own struct {
 	// storeBad is when the ledger last was in trouble, listening since when we
 	// have been accepting without a gap.
 	storeBad, listening time.Time
+	registered          time.Time     // when the webhook was set or adopted
 	skew                time.Duration // Telegram's clock minus ours
 }
 
@@ -51,9 +57,13 @@ func (o own) explains(r report) bool {
 		return true
 	case at.Add(dateNoise).Before(o.listening):
 		return true // it happened while we were down
+	case at.Add(registeredNoise).Before(o.registered):
+		return true // a set that changes nothing leaves what was reported before
 	case r.Class == botapi.WebhookErrorHTTP:
-		// What we answered is judged where it is answered.
-		return recent(o.answered(r.Status), dateNoise+time.Second)
+		// What we answered is judged where it is answered. Who stands in front
+		// gives up on a slow disk with a 504.
+		return recent(o.answered(r.Status), dateNoise+time.Second) ||
+			r.Status == http.StatusGatewayTimeout && recent(o.storeBad, telegramTimeout+dateNoise)
 	case r.Class == botapi.WebhookErrorTimeout:
 		return at.Sub(o.listening) < telegramTimeout+dateNoise || recent(o.storeBad, telegramTimeout+dateNoise)
 	case r.Class == botapi.WebhookErrorRefused, r.Class == botapi.WebhookErrorClosed:

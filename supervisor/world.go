@@ -160,7 +160,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		b.arrived.hole.sampled(x, holes, inFlight)
 		b.arrived.mu.Unlock()
 		b.metrics.telegramError(b.telegram.sample(info, sent, now, own{
-			answered: b.arrived.lastAnswered, storeBad: b.storeBad, listening: b.accepting, skew: b.skew,
+			answered: b.arrived.lastAnswered, storeBad: b.storeBad, listening: b.accepting, registered: b.setAt(), skew: b.skew,
 		}))
 	}
 	b.watchDrift(ctx, now, info)
