@@ -10,6 +10,8 @@ import (
 // Hole is a run of ids that are missing in the current series.
 type Hole struct {
 	From, To int64 // both missing
+	// Series tells one run of ids from another; it grows.
+	Series uint32
 	// Since is when an id above the hole was first accepted, by this host's
 	// clock.
 	Since time.Time

@@ -342,7 +342,7 @@ func (l *Ledger) Holes() []Hole {
 	}
 	r := make([]Hole, len(hs))
 	for i, s := range hs {
-		r[i] = Hole{s.from, s.to, time.Unix(0, s.since)}
+		r[i] = Hole{s.from, s.to, l.head.Current, time.Unix(0, s.since)}
 	}
 	return r
 }

@@ -1,6 +1,8 @@
 package supervisor_test
 
 import (
+	"context"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"dualgram/chaos/telegramsim"
 	"dualgram/supervisor"
 	"dualgram/supervisor/failover"
+	"dualgram/transport/probe"
 )
 
 // TestRestartsThenOutage: a second restart soon after a flush excuses no outage:
@@ -187,5 +190,31 @@ func TestPollerEndsEarly(t *testing.T) {
 		lease.End()
 		must0(t, h.await("webhook", false, 3*time.Minute))
 		w.settle(t, h, func() {}, onset)
+	})
+}
+
+// localProber is a prober on a host that can't dial.
+type localProber struct{ n *atomic.Int64 }
+
+func (p localProber) Probe(context.Context, netip.Addr) probe.Result {
+	p.n.Add(1)
+	return probe.Result{At: time.Now(), Stage: probe.StageConnect, Reason: probe.ReasonLocal}
+}
+
+// TestProbePace: a probe that says nothing is no reason to probe in a hurry.
+func TestProbePace(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		var n atomic.Int64
+		w.tune = func(o *supervisor.BotOptions) {
+			o.Webhook.Prober = func(func() time.Time) (supervisor.Prober, error) { return localProber{&n}, nil }
+		}
+		h := w.start(nil)
+		must0(t, h.await("webhook", true, 10*time.Second))
+		before := n.Load()
+		time.Sleep(time.Minute)
+		if got := n.Load() - before; got < 10 || got > 17 {
+			t.Errorf("%d probes in a minute, want one in 4 s", got)
+		}
+		must0(t, h.stop())
 	})
 }

@@ -275,6 +275,7 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 	inFlight := b.busyWith()
 	b.arrived.mu.Lock()
 	again := b.arrived.redelivery.read(now)
+	b.arrived.hole.slow = b.storeBad
 	hole := b.arrived.hole.read(now, holes, inFlight)
 	b.arrived.mu.Unlock()
 	hole.Excused = b.excused(now, b.arrived.lastWithheld())

@@ -117,6 +117,31 @@ func TestFailRateSince(t *testing.T) {
 	})
 }
 
+// TestFailRateRow: a row begins with its own first failure, not with one that a
+// success came after.
+func TestFailRateRow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFailRate(Thresholds{}.WithDefaults())
+		for range 20 {
+			f.record(nil, "", time.Now())
+		}
+		f.record(errOurFault, "panicked", time.Now())
+		f.record(nil, "", time.Now())
+		time.Sleep(2 * time.Second)
+		for range 3 {
+			f.record(errOurFault, "panicked", time.Now())
+		}
+		if r := f.read(); r.Level != Suspect {
+			t.Errorf("three at once, and one 2 s before: %v", r.Level)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		f.record(errOurFault, "panicked", time.Now())
+		if r := f.read(); r.Level != Tripped {
+			t.Errorf("four in a row over 1.5 s: %v", r.Level)
+		}
+	})
+}
+
 // TestOutcomeCounts: only authenticated outcomes whose cause is ours on the path
 // speak against the webhook.
 func TestOutcomeCounts(t *testing.T) {
@@ -133,6 +158,9 @@ func TestOutcomeCounts(t *testing.T) {
 		{webhook.CauseBodyMissing, 503, true, Tripped, true},
 		{webhook.CauseStoreFailed, 503, true, Clear, true},
 		{webhook.CauseClientGone, 0, true, Clear, false},
+		{webhook.CauseClientGone, 503, true, Clear, false}, // nobody read that
+		{webhook.CauseClientGone, 200, true, Clear, false},
+		{webhook.CauseHandler, 200, true, Tripped, true}, // nobody took what was answered so
 		{webhook.CauseBadSecret, 403, false, Clear, false},
 		{webhook.CausePanicked, 500, false, Clear, false},
 		{webhook.CauseBadAddress, 403, false, Clear, false},
@@ -150,10 +178,60 @@ func TestOutcomeCounts(t *testing.T) {
 			if r := b.fail.read(); r.Level != c.level {
 				t.Errorf("%s (authenticated %v): %v, want %v", c.cause, c.auth, r.Level, c.level)
 			}
+			if got := b.arrived.count(); (got > 0) != (c.cause == webhook.CauseOK) {
+				t.Errorf("%s with %d: %d count as acknowledged", c.cause, c.status, got)
+			}
 			if got := !b.arrived.lastRefused().IsZero(); got != c.refuse {
 				t.Errorf("%s (authenticated %v): counts as refused: %v", c.cause, c.auth, got)
 			}
 		})
+	}
+}
+
+// TestRefusals: what we refused explains Telegram's silence only for as long as it
+// can be backing off.
+func TestRefusals(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		at   []float64 // refusals
+		want float64   // until when
+	}{
+		{"once", []float64{100}, 105},
+		{"a flicker", []float64{100, 100, 102, 106}, 117},
+		{"for a minute", []float64{100, 102, 106, 114, 130, 162}, 229},
+		{"for long", []float64{100, 102, 106, 114, 130, 162, 226, 346, 466}, 596},
+		{"twice, with success between", []float64{100, 160}, 165},
+	} {
+		var r refusals
+		for _, at := range c.at {
+			r.note(clock(at))
+		}
+		if !r.until().Equal(clock(c.want)) {
+			t.Errorf("%s: until %v, want %v", c.name, r.until(), clock(c.want))
+		}
+	}
+	if r := (refusals{}); !r.until().IsZero() {
+		t.Error("nothing was refused")
+	}
+}
+
+// TestDoubted: a probe shortens the stall when it has just turned bad, and not for
+// as long as it stays so.
+func TestDoubted(t *testing.T) {
+	for _, c := range []struct {
+		r    Reading
+		want bool
+	}{
+		{Reading{Signal: SignalProbe, Level: Tripped, Since: clock(100)}, true},
+		{Reading{Signal: SignalProbe, Level: Suspect, Since: clock(100)}, false},
+		{Reading{Signal: SignalProbe, Level: Tripped, Since: clock(40)}, false},
+		{Reading{Signal: SignalListener, Level: Suspect, Since: clock(40)}, true},
+		{Reading{Signal: SignalStall, Level: Suspect, Since: clock(100)}, false},
+	} {
+		b := &Bot{readings: []Reading{c.r}}
+		if got := b.doubted(clock(101)); got != c.want {
+			t.Errorf("%+v: %v", c.r, got)
+		}
 	}
 }
 

@@ -18,9 +18,10 @@ type failRate struct {
 	breaker *gobreaker.CircuitBreaker[struct{}]
 
 	mu      sync.Mutex
-	since   time.Time // first failure of the present row
-	row     int
-	total   int // failures since the registration
+	since   time.Time // first failure of those that are not further apart than the window
+	row     int       // failures since the last success
+	rowFrom time.Time // when the first of them was
+	total   int       // failures since the registration
 	lastBad string
 }
 
@@ -49,10 +50,10 @@ func newFailRate(t Thresholds) *failRate {
 func (f *failRate) ready(c gobreaker.Counts) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	span := time.Since(f.since)
-	if f.row >= f.t.FailRow && span >= f.t.FailSpan {
+	if f.row >= f.t.FailRow && time.Since(f.rowFrom) >= f.t.FailSpan {
 		return true
 	}
+	span := time.Since(f.since)
 	rate := float64(c.TotalFailures) / float64(max(c.Requests, 1))
 	// Many connections can fail in one hiccup; only what lasts is an outage.
 	return int(c.Requests) >= f.t.FailMin && rate >= f.t.FailShare && span >= f.t.FailBucket
@@ -66,8 +67,11 @@ func (f *failRate) record(outcome error, cause string, now time.Time) {
 	case outcome == nil:
 		f.row = 0
 	case errors.Is(outcome, errOurFault):
-		if f.row == 0 && (f.since.IsZero() || now.Sub(f.since) > f.t.FailWindow) {
-			f.since = now
+		if f.row == 0 {
+			f.rowFrom = now
+			if f.since.IsZero() || now.Sub(f.since) > f.t.FailWindow {
+				f.since = now
+			}
 		}
 		f.row++
 		f.total++

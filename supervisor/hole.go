@@ -19,7 +19,9 @@ type hole struct {
 	chain time.Time // since when there has always been one that was late
 	run   time.Time // when the first of the samples was sent that all showed updates pending
 	last  sample
+	slow  time.Time // when commits were last slow: what is missing may wait for the one before it in its chat
 
+	series    uint32      // that accounted is of
 	accounted int64       // missing ids up to here were found gone
 	gone      []time.Time // when missing ids turned out to be no longer at Telegram
 
@@ -78,6 +80,7 @@ func (h *hole) taken(now time.Time) { h.unnamed = append(h.unnamed, now) }
 // sampled takes in one answer of getWebhookInfo. What is missing while nothing
 // is pending was answered 2xx by somebody.
 func (h *hole) sampled(x sample, holes []store.Hole, busy func(id int64) bool) {
+	h.follow(holes)
 	h.last = x
 	if x.Pending > 0 {
 		if h.run.IsZero() {
@@ -100,6 +103,13 @@ func (h *hole) sampled(x sample, holes []store.Hole, busy func(id int64) bool) {
 			}
 		}
 		h.accounted = max(h.accounted, s.To)
+	}
+}
+
+// follow forgets what was accounted for in another series, whose ids may be higher.
+func (h *hole) follow(holes []store.Hole) {
+	if len(holes) > 0 && holes[0].Series != h.series {
+		h.series, h.accounted = holes[0].Series, 0
 	}
 }
 
@@ -152,6 +162,7 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 	for len(h.gone) > 0 && now.Sub(h.gone[0]) > h.t.HoleGoneWindow {
 		h.gone = h.gone[1:]
 	}
+	h.follow(holes)
 	id := h.oldest(holes, busy)
 	switch {
 	case id == 0:
@@ -173,11 +184,9 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 	if h.id == 0 || h.run.IsZero() {
 		return r
 	}
-	// Both the id and the updates pending must have stayed for the whole time.
-	from := h.since
-	if h.run.After(from) {
-		from = h.run
-	}
+	// Both the id and the updates pending must have stayed for the whole time, and
+	// nothing else may have held it up.
+	from := latest(h.since, h.run, h.slow)
 	age, window := now.Sub(h.since), h.window(now)
 	if age < holeLate {
 		return r
@@ -191,15 +200,21 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 		return r
 	}
 	// A line that loses much holds up one chat after another.
-	chain := h.chain
-	if h.run.After(chain) {
-		chain = h.run
-	}
+	chain := latest(h.chain, h.run, h.slow)
 	if now.Sub(chain) >= window+holeLate && h.last.Sent.Sub(chain) >= window {
 		r.Level, r.Since = Tripped, chain
 		r.Evidence = fmt.Sprintf("for %.1f s there has always been an update missing for more than %v while later ones arrived", now.Sub(chain).Seconds(), holeLate)
 	}
 	return r
+}
+
+func latest(ts ...time.Time) (last time.Time) {
+	for _, t := range ts {
+		if t.After(last) {
+			last = t
+		}
+	}
+	return last
 }
 
 // holeTrip remembers what a failover for a hole was made on, to compare it with

@@ -33,6 +33,7 @@ type probeWatch struct {
 	judge   probe.Judge
 	flying  bool
 	sent    time.Time
+	sentFor uint64 // the epoch that it was sent in
 	last    probe.Result
 	lastFor uint64 // the epoch that last was sent in
 	memory  probeMemory
@@ -52,10 +53,10 @@ func (b *Bot) askProbe(ctx context.Context, now time.Time) {
 	if w.prober == nil || w.flying || b.state.Phase != failover.Webhook && b.state.Phase != failover.Polling {
 		return
 	}
-	if w.lastFor == b.state.Epoch && now.Sub(w.sent) < b.probeInterval(now) {
+	if w.sentFor == b.state.Epoch && now.Sub(w.sent) < b.probeInterval(now) {
 		return
 	}
-	w.flying, w.sent = true, now
+	w.flying, w.sent, w.sentFor = true, now, b.state.Epoch
 	epoch, address := b.state.Epoch, w.address
 	b.calls.Go(func() {
 		r := w.prober.Probe(ctx, address)

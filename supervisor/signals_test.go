@@ -7,6 +7,7 @@ import (
 
 	"dualgram/store"
 	"dualgram/transport/botapi"
+	"dualgram/transport/webhook"
 )
 
 // clock makes moments of seconds.
@@ -48,6 +49,7 @@ func TestHole(t *testing.T) {
 		{"what may have expired", nil, []step{{50, 0, []int64{5, 9}, 0, Clear}}},
 		{"one that is gone is not waited for", nil, []step{{10, -1, []int64{5}, 0, Clear}, {11, 0, []int64{5}, 0, Suspect}, {80, 1, []int64{5}, 0, Clear}, {90, 1, []int64{5}, 0, Clear}}},
 		{"the threshold is doubled", func(h *hole) { h.notBrought(clock(0)) }, []step{{10, 1, []int64{5}, 0, Clear}, {12, 1, []int64{5}, 0, Suspect}, {15, 1, []int64{5}, 0, Suspect}, {18, 1, []int64{5}, 0, Tripped}}},
+		{"a slow disk holds up what comes next", func(h *hole) { h.slow = clock(12) }, []step{{10, 1, []int64{5}, 0, Clear}, {15.9, 1, []int64{5}, 0, Suspect}, {16, 1, []int64{5}, 0, Tripped}}},
 		{"the doubling ends", func(h *hole) { h.notBrought(clock(-3600)) }, []step{{10, 1, []int64{5}, 0, Clear}, {14, 1, []int64{5}, 0, Tripped}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,6 +71,24 @@ func TestHole(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestHoleSeries: what was accounted for in one series says nothing about another,
+// whose ids may be lower.
+func TestHoleSeries(t *testing.T) {
+	h := hole{t: Thresholds{}.WithDefaults()}
+	none := func(int64) bool { return false }
+	old := []store.Hole{{From: 700, To: 700, Series: 1, Since: clock(9)}}
+	h.sampled(sample{Sent: clock(10), Got: clock(10)}, old, none)
+	fresh := []store.Hole{{From: 5, To: 5, Series: 2, Since: clock(99)}}
+	var r Reading
+	for at := 100.0; at <= 106; at++ {
+		h.sampled(sample{Sent: clock(at), Got: clock(at), Pending: 1}, fresh, none)
+		r = h.read(clock(at), fresh, none)
+	}
+	if r.Level != Tripped {
+		t.Errorf("%v: %s", r.Level, r.Evidence)
 	}
 }
 
@@ -121,6 +141,20 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
+// TestRedeliveryCut: an answer that the client did not wait for is lost as well if
+// we were quick; if we were slow, it is no fault of the way back.
+func TestRedeliveryCut(t *testing.T) {
+	for took, want := range map[time.Duration]Level{50 * time.Millisecond: Tripped, 3 * time.Second: Clear} {
+		a := arrivals{redelivery: redelivery{t: Thresholds{}.WithDefaults()}}
+		for _, at := range []float64{1, 3, 7} {
+			a.outcome(webhook.Outcome{Cause: webhook.CauseClientGone, Status: 200, HasID: true, UpdateID: 5, Duration: took}, clock(at))
+		}
+		if r := a.redelivery.read(clock(7)); r.Level != want {
+			t.Errorf("answers that took %v: %v, want %v", took, r.Level, want)
+		}
+	}
+}
+
 // TestRedeliveryMemory: the memory is bounded, and holds the newest.
 func TestRedeliveryMemory(t *testing.T) {
 	r := redelivery{t: Thresholds{}.WithDefaults()}
@@ -137,8 +171,9 @@ func TestRedeliveryMemory(t *testing.T) {
 }
 
 func TestTelegramErrors(t *testing.T) {
-	const refused, tls, bad502, our503, timeout, reset = "Connection refused", "SSL error {error:0A000086:SSL routines::certificate verify failed}",
-		"Wrong response from the webhook: 502 Bad Gateway", "Wrong response from the webhook: 503 Service Unavailable", "Read timeout expired", "Connection reset by peer"
+	const refused, tls, bad502, our503, timeout, reset, bad504 = "Connection refused", "SSL error {error:0A000086:SSL routines::certificate verify failed}",
+		"Wrong response from the webhook: 502 Bad Gateway", "Wrong response from the webhook: 503 Service Unavailable", "Read timeout expired", "Connection reset by peer",
+		"Wrong response from the webhook: 504 Gateway Time-out"
 	type step struct {
 		at      float64 // a sample's moment
 		date    float64 // last_error_date; 0: none
@@ -168,6 +203,9 @@ func TestTelegramErrors(t *testing.T) {
 		{"two 502 too far apart", false, nil, []step{{100, 99, bad502, 1, 0, false, Suspect}, {112, 111, bad502, 1, 0, false, Suspect}}},
 		{"half of the connections are refused", false, nil, []step{{100, 99, refused, 4, 100, false, Suspect}, {100.5, 100, refused, 4, 100.4, false, Suspect}, {102, 101, refused, 4, 101.9, false, Tripped}}},
 		{"a 503 that we gave", false, func(o *own) { o.answered = answers{503: clock(99)}.at }, []step{{100, 99, our503, 1, 0, false, Clear}, {102, 101, our503, 1, 0, false, Clear}}},
+		{"a 504 for our slow disk", false, func(o *own) { o.storeBad = clock(98) }, []step{{100, 99, bad504, 1, 0, false, Clear}, {102, 101, bad504, 1, 0, false, Clear}}},
+		{"a 504", false, nil, []step{{100, 99, bad504, 1, 0, false, Suspect}, {102, 101, bad504, 1, 0, false, Tripped}}},
+		{"what was there before a set that changed nothing", false, func(o *own) { o.registered = clock(95) }, []step{{100, 80, tls, 1, 0, true, Clear}, {102, 80, tls, 1, 0, true, Clear}}},
 		{"a 502 while we gave a 503", false, func(o *own) { o.answered = answers{503: clock(99)}.at }, []step{{100, 99, bad502, 1, 0, false, Suspect}, {102, 101, bad502, 1, 0, false, Tripped}}},
 		{"a 503 that we gave long before", false, func(o *own) { o.answered = answers{503: clock(80)}.at }, []step{{100, 99, our503, 1, 0, false, Suspect}, {102, 101, our503, 1, 0, false, Tripped}}},
 		{"a time-out", false, nil, []step{{100, 99, timeout, 1, 30, false, Suspect}, {101, 99, timeout, 1, 30, false, Tripped}}},
