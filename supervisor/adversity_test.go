@@ -218,3 +218,25 @@ func TestProbePace(t *testing.T) {
 		must0(t, h.stop())
 	})
 }
+
+// TestOutageOnSlowDisk: a disk whose commits take longer than a decision waits for its
+// own can still take updates, so an outage of the path is acted on.
+func TestOutageOnSlowDisk(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		slow, err := h.faults.Inject(chaos.Spec{Kind: "store.slow", For: 10 * time.Minute, Delay: 3 * time.Second})
+		must0(t, err)
+		time.Sleep(10 * time.Second)
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "net.refuse", For: 10 * time.Minute})
+		must0(t, err)
+		onset := time.Now()
+		if err := h.await("polling", false, 20*time.Second); err != nil {
+			t.Errorf("%v: %v", err, w.moves(onset))
+		}
+		slow.End()
+		time.Sleep(10 * time.Second)
+		lease.End()
+		must0(t, h.await("webhook", false, 3*time.Minute))
+		w.settle(t, h, stop, onset)
+	})
+}

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"sync"
@@ -21,8 +22,7 @@ import (
 const (
 	// tickEvery is how often everything is judged, traffic or not.
 	tickEvery = 250 * time.Millisecond
-	// saveDeadline bounds how long a decision waits for its own commit. A disk
-	// that takes longer can't take updates in either mode.
+	// saveDeadline bounds how long a decision waits for its own commit.
 	saveDeadline = 2 * time.Second
 	// wallJump is how far the wall clock may move against the monotonic one until
 	// the world is read anew.
@@ -342,6 +342,11 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...ti
 			b.dirty = true
 		case a != nil:
 			return err // whoever said it says it again
+		case errors.Is(err, context.DeadlineExceeded) && n.Phase != failover.ToWebhook:
+			// The disk is slow, not broken: what was handed to the ledger is written
+			// before anything later is. A restart that does not know of it yet finds
+			// the webhook as it was, or deleted, and makes the best of either.
+			b.dirty = true
 		default:
 			// Nothing is begun that a restart would not know of. Whatever called
 			// for it calls again.
