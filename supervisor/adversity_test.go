@@ -240,3 +240,31 @@ func TestOutageOnSlowDisk(t *testing.T) {
 		w.settle(t, h, stop, onset)
 	})
 }
+
+// TestPollerAwayWithoutInfo: a webhook that somebody set ends the poller; while
+// getWebhookInfo is rate limited nobody says whose it is, and when it is gone again
+// polling goes on all the same.
+func TestPollerAwayWithoutInfo(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, heal, stop := w.broken(t, 5)
+		stop()
+		time.Sleep(3 * time.Second)
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultTooMany, Method: "getWebhookInfo", RetryAfter: 50, Count: 1})
+		time.Sleep(3 * time.Second)
+		from := time.Now()
+		w.sim.SetHost("other.example.com", "5.45.72.99")
+		_, _, err := w.sim.ForeignSetWebhook(w.botID, "https://other.example.com/x")
+		must0(t, err)
+		time.Sleep(2 * time.Second)
+		_, _, err = w.sim.ForeignDeleteWebhook(w.botID)
+		must0(t, err)
+		w.push(t, 3, 42)
+		time.Sleep(9 * time.Second)
+		if n := w.sim.Pending(w.botID); n > 0 {
+			t.Errorf("%d updates wait; moves: %v", n, w.moves(from))
+		}
+		heal()
+		must0(t, h.await("webhook", false, 5*time.Minute))
+		w.settle(t, h, func() {}, from)
+	})
+}

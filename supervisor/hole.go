@@ -90,7 +90,9 @@ func (h *hole) sampled(x sample, holes []store.Hole, busy func(id int64) bool) {
 	}
 	h.run = time.Time{}
 	h.since = time.Time{} // it does not wait there
-	for _, s := range h.counted(holes) {
+	counted, credited := h.counted(holes)
+	defer h.spend(x.Sent, credited)
+	for _, s := range counted {
 		if !s.Since.Before(x.Sent) || s.To <= h.accounted {
 			continue
 		}
@@ -114,26 +116,39 @@ func (h *hole) follow(holes []store.Hole) {
 }
 
 // counted leaves out the holes that what we took without an id may have made.
-func (h *hole) counted(holes []store.Hole) []store.Hole {
+func (h *hole) counted(holes []store.Hole) (out, credited []store.Hole) {
 	credit := int64(len(h.unnamed))
 	if credit == 0 {
-		return holes
+		return holes, nil
 	}
-	out := make([]store.Hole, 0, len(holes))
+	out = make([]store.Hole, 0, len(holes))
 	for _, s := range holes {
 		n := s.To - s.From + 1
 		if n <= credit && !s.Since.Before(h.unnamed[0].Add(-unnamedNear)) {
 			credit -= n
+			credited = append(credited, s)
 			continue
 		}
 		out = append(out, s)
 	}
-	return out
+	return out, credited
+}
+
+// spend takes the holes that were left out for what they are once Telegram has
+// nothing more: what we took without an id explains no others.
+func (h *hole) spend(sent time.Time, credited []store.Hole) {
+	for _, s := range credited {
+		if s.Since.Before(sent) && s.To > h.accounted {
+			h.unnamed = h.unnamed[s.To-s.From+1:]
+			h.accounted = s.To
+		}
+	}
 }
 
 // oldest is the smallest missing id that counts; 0 if there is none.
 func (h *hole) oldest(holes []store.Hole, busy func(id int64) bool) int64 {
-	for _, s := range h.counted(holes) {
+	counted, _ := h.counted(holes)
+	for _, s := range counted {
 		for id := max(s.From, h.accounted+1); id <= s.To; id++ {
 			if _, ours := h.skipped[id]; !ours && !busy(id) {
 				return id

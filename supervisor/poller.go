@@ -135,7 +135,7 @@ func (b *Bot) pollerEnded(ctx context.Context, epoch uint64, r *pollerRun) {
 		b.step(ctx, failover.Event{Kind: failover.Refused, At: now, Epoch: epoch, Cause: causeOf(r.err)})
 	case errors.Is(r.err, polling.ErrWebhookActive):
 		// Whose it is decides; the next answer of getWebhookInfo tells.
-		b.polls.down = true
+		b.polls.down = now
 		b.info.soon = true
 	default:
 		b.step(ctx, failover.Event{Kind: failover.PollerLost, At: now, Epoch: epoch, Cause: causeOf(r.err)})
@@ -145,8 +145,8 @@ func (b *Bot) pollerEnded(ctx context.Context, epoch uint64, r *pollerRun) {
 // pollWatch sees a poll that stays parked although updates are pending: its
 // connection is dead without either side knowing.
 type pollWatch struct {
-	down  bool   // the poller ended because a webhook is active
-	call  uint64 // the call that was parked when the first sample came
+	down  time.Time // since when the poller is away because a webhook was active
+	call  uint64    // the call that was parked when the first sample came
 	seen  int
 	since time.Time
 	kicks int
@@ -185,7 +185,12 @@ func (p *pollWatch) read() Reading {
 
 // pollerMissing is how long a phase of polling may be without a poller. One that ends
 // says so, and isn't heard while the handover to polling is still being closed.
-const pollerMissing = time.Second
+// One that found a webhook in its way waits for getWebhookInfo to say whose that is,
+// but not for ever: the next attempt asks by itself.
+const (
+	pollerMissing = time.Second
+	pollerUnasked = 5 * time.Second
+)
 
 // watchPoll starts a poller that is missing, and repairs a stuck poll: it is cut, and
 // the next goes out on new connections.
@@ -195,7 +200,11 @@ func (b *Bot) watchPoll(ctx context.Context, now time.Time) {
 		return
 	}
 	g := b.poller.Progress()
-	if !g.Running && !b.polls.down && !b.state.Busy && now.Sub(b.state.Since) >= pollerMissing {
+	missing := now.Sub(b.state.Since) >= pollerMissing
+	if !b.polls.down.IsZero() { // getWebhookInfo is to say whose it is
+		missing = now.Sub(b.polls.down) >= pollerUnasked
+	}
+	if !g.Running && !b.state.Busy && missing {
 		b.step(ctx, failover.Event{Kind: failover.PollerLost, At: now, Epoch: b.state.Epoch,
 			Cause: failover.Cause{Name: "error", Evidence: "the poller is not running"}})
 		return

@@ -42,6 +42,7 @@ func TestHole(t *testing.T) {
 		{"refused by the disk", func(h *hole) { h.refused(5, clock(9)) }, []step{{10, 1, []int64{5}, 0, Clear}, {20, 1, []int64{5}, 0, Clear}}},
 		{"refused by the disk long ago", func(h *hole) { h.refused(5, clock(-200)) }, []step{{10, 1, []int64{5}, 0, Clear}, {14, 1, []int64{5}, 0, Tripped}}},
 		{"taken without an id", func(h *hole) { h.taken(clock(9)) }, []step{{10, 1, []int64{5}, 0, Clear}, {20, 1, []int64{5}, 0, Clear}}},
+		{"what was taken without an id explains one only", func(h *hole) { h.taken(clock(9)) }, []step{{10, 0, []int64{5}, 0, Clear}, {20, 1, []int64{5, 8}, 0, Clear}, {24, 1, []int64{5, 8}, 0, Tripped}}},
 		{"more missing than taken without an id", func(h *hole) { h.taken(clock(9)) }, []step{{10, 1, []int64{5, 8}, 0, Clear}, {14, 1, []int64{5, 8}, 0, Tripped}}},
 		{"one that is gone is no outage", nil, []step{{10, -1, []int64{5}, 0, Clear}, {11, 0, []int64{5}, 0, Suspect}, {12, 0, []int64{5}, 0, Suspect}, {80, 0, []int64{5}, 0, Clear}}},
 		{"two that are gone are somebody's", nil, []step{{10, -1, []int64{5}, 0, Clear}, {11, 0, []int64{5}, 0, Suspect}, {30, 0, []int64{5, 9}, 0, Tripped}}},
@@ -251,6 +252,17 @@ func TestTelegramErrorWords(t *testing.T) {
 		n := report{reported: reported{message: text}, WebhookError: botapi.ClassifyWebhookError(text)}
 		if got := n.words(); !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %s", text, got)
+		}
+	}
+}
+
+// TestTelegramsOwn: the status shows nothing of a delivery that somebody echoes.
+func TestTelegramsOwn(t *testing.T) {
+	echo := "Wrong response from the webhook: POST /hook-path HTTP/1.1\nX-Telegram-Bot-Api-Secret-Token: the-secret\n\n{\"update_id\":1,\n\"message\":{\"text\":\"hello\"}}"
+	for message, want := range map[string]string{"": "", echo: "protocol", "Connection refused": "Connection refused",
+		"Wrong response from the webhook: 502 the-secret": "status 502"} {
+		if got := telegramsOwn(message); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

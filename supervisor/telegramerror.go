@@ -146,15 +146,19 @@ func (w *telegramErrors) standing(n report, delivered time.Time, trial bool) boo
 	return n.hard && !delivered.After(n.got) && (w.pending > 0 || trial)
 }
 
-// words is the report for people. A message may quote what a stranger sent, so
-// only what is Telegram's own stays.
-func (n report) words() string {
-	text, _, _ := strings.Cut(n.message, "\n")
-	if n.Class == botapi.WebhookErrorProtocol || n.Class == botapi.WebhookErrorUnknown || len(text) > 120 {
-		text = string(n.Class)
+// words is the report for people.
+func (n report) words() string { return fmt.Sprintf("%q: %s", telegramsOwn(n.message), n.Hint()) }
+
+// telegramsOwn is what is Telegram's own of a last_error_message, which may quote
+// what a stranger answered, or an echo of our own delivery with its path, secret and
+// text.
+func telegramsOwn(message string) string {
+	text, _, _ := strings.Cut(message, "\n")
+	switch c := botapi.ClassifyWebhookError(message); {
+	case c.Class == botapi.WebhookErrorHTTP:
+		return fmt.Sprintf("status %d", c.Status)
+	case c.Class == botapi.WebhookErrorProtocol, c.Class == botapi.WebhookErrorUnknown, len(text) > 120:
+		return string(c.Class)
 	}
-	if n.Class == botapi.WebhookErrorHTTP {
-		text = fmt.Sprintf("status %d", n.Status)
-	}
-	return fmt.Sprintf("%q: %s", botapi.Redact(text), n.Hint())
+	return botapi.Redact(text)
 }
