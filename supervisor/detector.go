@@ -239,12 +239,19 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 		b.stall.window = min(b.stall.window, b.opt.Thresholds.StallProbe)
 	}
 	stall := b.stall.read(arrived, busy)
-	stall.Excused = b.excused(now, b.arrived.lastRefused())
+	// What the probe sees now is not explained by what we did before.
+	stall.Excused = b.excused(now, b.arrived.lastRefused()) && !b.probeDefinite()
 
 	holes := b.ledger.Holes()
 	inFlight := b.busyWith()
+	if b.committing(now) {
+		b.slowCommit = now
+	}
 	b.arrived.mu.Lock()
 	again := b.arrived.redelivery.read(now)
+	if !b.slowCommit.IsZero() && now.Sub(b.slowCommit) < slowAftermath {
+		b.arrived.hole.wait()
+	}
 	hole := b.arrived.hole.read(now, holes, inFlight)
 	b.arrived.mu.Unlock()
 	hole.Excused = b.excused(now, b.arrived.lastWithheld())
@@ -252,6 +259,16 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 	return []Reading{b.fail.read(), b.timeout(now), b.telegram.read(now, b.arrived.lastAcked(), b.state.Trial), again, stall, hole,
 		b.drift.read(b.driftSince)}
 }
+
+// committing tells whether a commit takes so long that what waits behind it at
+// Telegram, in the same chat, is missing for no other reason.
+func (b *Bot) committing(now time.Time) bool {
+	h := b.health()
+	return !h.OK || !h.InProgress.IsZero() && now.Sub(h.InProgress) >= holeLate
+}
+
+// slowAftermath is how long a slow commit explains what is missing.
+const slowAftermath = 5 * time.Second
 
 // excused tells whether what Telegram holds back is explained by its back-off
 // after we last refused a delivery, or were away.
@@ -263,11 +280,11 @@ func (b *Bot) excused(now, refused time.Time) bool {
 // suffice alone.
 func (b *Bot) doubted() bool {
 	for _, r := range b.readings {
-		if r.Level != Clear && (r.Signal == SignalListener || r.Signal == SignalProbe && r.Level == Tripped) {
+		if r.Level != Clear && r.Signal == SignalListener {
 			return true
 		}
 	}
-	return false
+	return b.probeDefinite()
 }
 
 // busyWith returns a function that tells whether a delivery of an update is in

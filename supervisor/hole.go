@@ -133,6 +133,9 @@ func (h *hole) oldest(holes []store.Hole, busy func(id int64) bool) int64 {
 	return 0
 }
 
+// wait starts the time anew: what is missing now waits for something else.
+func (h *hole) wait() { h.since, h.chain = time.Time{}, time.Time{} }
+
 // window is how long the oldest missing id must stay so.
 func (h *hole) window(now time.Time) time.Duration {
 	if h.factor > 1 && now.Sub(h.grown) < holeDecay {
