@@ -230,8 +230,11 @@ func TestOutageOnSlowDisk(t *testing.T) {
 		lease, err := h.faults.Inject(chaos.Spec{Kind: "net.refuse", For: 10 * time.Minute})
 		must0(t, err)
 		onset := time.Now()
-		if err := h.await("polling", false, 20*time.Second); err != nil {
-			t.Errorf("%v: %v", err, w.moves(onset))
+		waitFor(t, "failover", 20*time.Second, func() bool { p, _ := h.phase(); return p != "webhook" })
+		before := len(w.bot.record())
+		time.Sleep(15 * time.Second)
+		if len(w.bot.record()) == before {
+			t.Errorf("no update came by polling: %v", w.moves(onset))
 		}
 		slow.End()
 		time.Sleep(10 * time.Second)

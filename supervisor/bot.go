@@ -72,6 +72,7 @@ type Bot struct {
 	reasserted time.Time // when allowed_updates were last put right
 	accepting  time.Time // since when the listener has accepted without a gap
 	storeBad   time.Time // when the ledger was last in trouble
+	slowCommit time.Time // when a commit last took long
 	holeTrip   holeTrip
 	probe      probeWatch
 	info       infoWatch

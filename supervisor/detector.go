@@ -269,13 +269,19 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 		b.stall.window = min(b.stall.window, b.opt.Thresholds.StallProbe)
 	}
 	stall := b.stall.read(arrived, busy)
-	stall.Excused = b.excused(now, b.arrived.lastRefused())
+	// What the probe sees now is not explained by what we did before.
+	stall.Excused = b.excused(now, b.arrived.lastRefused()) && !b.probeDefinite(now)
 
 	holes := b.ledger.Holes()
 	inFlight := b.busyWith()
+	if b.committing(now) {
+		b.slowCommit = now
+	}
 	b.arrived.mu.Lock()
 	again := b.arrived.redelivery.read(now)
-	b.arrived.hole.slow = b.storeBad
+	if !b.slowCommit.IsZero() && now.Sub(b.slowCommit) < slowAftermath {
+		b.arrived.hole.wait()
+	}
 	hole := b.arrived.hole.read(now, holes, inFlight)
 	b.arrived.mu.Unlock()
 	hole.Excused = b.excused(now, b.arrived.lastWithheld())
@@ -284,6 +290,16 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 		b.drift.read(b.driftSince)}
 }
 
+// committing tells whether a commit takes so long that what waits behind it at
+// Telegram, in the same chat, is missing for no other reason.
+func (b *Bot) committing(now time.Time) bool {
+	h := b.health()
+	return !h.OK || !h.InProgress.IsZero() && now.Sub(h.InProgress) >= holeLate
+}
+
+// slowAftermath is how long a slow commit explains what is missing.
+const slowAftermath = 5 * time.Second
+
 // excused tells whether what Telegram holds back is explained by its back-off
 // after we last refused a delivery, or were away.
 func (b *Bot) excused(now, refused time.Time) bool {
@@ -291,16 +307,14 @@ func (b *Bot) excused(now, refused time.Time) bool {
 }
 
 // doubted tells that there is other evidence against the path, which does not
-// suffice alone. A probe that has been bad for long says more about its own way.
+// suffice alone.
 func (b *Bot) doubted(now time.Time) bool {
 	for _, r := range b.readings {
-		switch {
-		case r.Signal == SignalListener && r.Level != Clear,
-			r.Signal == SignalProbe && r.Level == Tripped && now.Sub(r.Since) < probeHurry:
+		if r.Level != Clear && r.Signal == SignalListener {
 			return true
 		}
 	}
-	return false
+	return b.probeDefinite(now)
 }
 
 // busyWith returns a function that tells whether a delivery of an update is in

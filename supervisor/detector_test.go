@@ -12,6 +12,7 @@ import (
 
 	"dualgram/supervisor/failover"
 	"dualgram/transport/botapi"
+	"dualgram/transport/probe"
 	"dualgram/transport/webhook"
 )
 
@@ -218,22 +219,25 @@ func TestRefusals(t *testing.T) {
 // TestDoubted: a probe shortens the stall when it has just turned bad, and not for
 // as long as it stays so.
 func TestDoubted(t *testing.T) {
-	for _, c := range []struct {
-		r    Reading
-		want bool
-	}{
-		{Reading{Signal: SignalProbe, Level: Tripped, Since: clock(100)}, true},
-		{Reading{Signal: SignalProbe, Level: Suspect, Since: clock(100)}, false},
-		{Reading{Signal: SignalProbe, Level: Tripped, Since: clock(40)}, false},
-		{Reading{Signal: SignalListener, Level: Suspect, Since: clock(40)}, true},
-		{Reading{Signal: SignalStall, Level: Suspect, Since: clock(100)}, false},
-	} {
-		b := &Bot{readings: []Reading{c.r}}
-		if got := b.doubted(clock(101)); got != c.want {
-			t.Errorf("%+v: %v", c.r, got)
+	b := &Bot{}
+	b.probe.prober = noProber{}
+	b.probe.judge.Add(probe.Result{At: clock(98), OK: true})
+	for at := 99.0; at <= 101; at++ {
+		b.probe.last = probe.Result{At: clock(at), Reason: probe.ReasonRefused}
+		b.probe.judge.Add(b.probe.last)
+	}
+	for at, want := range map[float64]bool{101: true, 150: true, 159: false, 3000: false} {
+		if got := b.doubted(clock(at)); got != want {
+			t.Errorf("at %v: %v", at, got)
 		}
 	}
+	b.readings = []Reading{{Signal: SignalListener, Level: Suspect, Since: clock(3000)}}
+	if !b.doubted(clock(3001)) {
+		t.Error("a listener that takes no connections casts no doubt")
+	}
 }
+
+type noProber struct{ Prober }
 
 func TestChainReading(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -19,7 +19,6 @@ type hole struct {
 	chain time.Time // since when there has always been one that was late
 	run   time.Time // when the first of the samples was sent that all showed updates pending
 	last  sample
-	slow  time.Time // when commits were last slow: what is missing may wait for the one before it in its chat
 
 	series    uint32      // that accounted is of
 	accounted int64       // missing ids up to here were found gone
@@ -158,6 +157,9 @@ func (h *hole) oldest(holes []store.Hole, busy func(id int64) bool) int64 {
 	return 0
 }
 
+// wait starts the time anew: what is missing now waits for something else.
+func (h *hole) wait() { h.since, h.chain = time.Time{}, time.Time{} }
+
 // window is how long the oldest missing id must stay so.
 func (h *hole) window(now time.Time) time.Duration {
 	if h.factor > 1 && now.Sub(h.grown) < holeDecay {
@@ -199,9 +201,11 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 	if h.id == 0 || h.run.IsZero() {
 		return r
 	}
-	// Both the id and the updates pending must have stayed for the whole time, and
-	// nothing else may have held it up.
-	from := latest(h.since, h.run, h.slow)
+	// Both the id and the updates pending must have stayed for the whole time.
+	from := h.since
+	if h.run.After(from) {
+		from = h.run
+	}
 	age, window := now.Sub(h.since), h.window(now)
 	if age < holeLate {
 		return r
@@ -215,21 +219,15 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 		return r
 	}
 	// A line that loses much holds up one chat after another.
-	chain := latest(h.chain, h.run, h.slow)
+	chain := h.chain
+	if h.run.After(chain) {
+		chain = h.run
+	}
 	if now.Sub(chain) >= window+holeLate && h.last.Sent.Sub(chain) >= window {
 		r.Level, r.Since = Tripped, chain
 		r.Evidence = fmt.Sprintf("for %.1f s there has always been an update missing for more than %v while later ones arrived", now.Sub(chain).Seconds(), holeLate)
 	}
 	return r
-}
-
-func latest(ts ...time.Time) (last time.Time) {
-	for _, t := range ts {
-		if t.After(last) {
-			last = t
-		}
-	}
-	return last
 }
 
 // holeTrip remembers what a failover for a hole was made on, to compare it with

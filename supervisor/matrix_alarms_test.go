@@ -18,6 +18,7 @@ import (
 	"dualgram/chaos/telegramsim"
 	"dualgram/supervisor"
 	"dualgram/supervisor/failover"
+	"dualgram/transport"
 	"dualgram/transport/delivery"
 )
 
@@ -82,6 +83,8 @@ func falseAlarms() []fault {
 			did: "the webhook's name does not resolve from here, while Telegram knows its address"},
 		{name: "probe's resolver finds somebody else", lasts: 5 * time.Minute, prepare: (*matrixRun).double, begin: resolver(doubleIP),
 			did: "the webhook's name leads us, and not Telegram, to another host with a good certificate that answers 200"},
+		{name: "one update is eaten", rates: []float64{1, 50}, lasts: 90 * time.Second, prepare: (*matrixRun).proxy, begin: (*matrixRun).eatOne,
+			did: "the proxy answers a single update with 200 and keeps it from us: it is told as lost, and one is no pattern"},
 		{name: "burst", lasts: 30 * time.Second, begin: (*matrixRun).burst,
 			did: "2,000 updates of 200 chats at once"},
 		{name: "duplicates", lasts: 60 * time.Second, begin: (*matrixRun).duplicates,
@@ -288,6 +291,16 @@ func (r *matrixRun) garbage() func() {
 		r.acted()
 	}
 	return nil
+}
+
+func (r *matrixRun) eatOne() func() {
+	var once sync.Once
+	return r.front.turns(frontMaintenance, func(body []byte) (mine bool) {
+		if transport.Scan(body).HasID {
+			once.Do(func() { mine = true })
+		}
+		return mine
+	})
 }
 
 func (r *matrixRun) serverRestart() func() {

@@ -141,6 +141,22 @@ func (b *Bot) readProbe() []Reading {
 	return []Reading{impostor, bad}
 }
 
+// probeDefinite tells that the probe, good before in this registration, has just
+// turned bad, and not for want of time: a line that has become slow is no outage. One
+// that has been bad for long says more about its own way.
+func (b *Bot) probeDefinite(now time.Time) bool {
+	w := &b.probe
+	if w.prober == nil || w.judge.Verdict() != probe.Bad && w.judge.Verdict() != probe.Impostor ||
+		w.judge.FailingSince().IsZero() || now.Sub(w.judge.FailingSince()) >= probeHurry {
+		return false
+	}
+	switch w.last.Reason {
+	case probe.ReasonConnectTimeout, probe.ReasonTLSTimeout, probe.ReasonHTTPTimeout, probe.ReasonDNSTimeout:
+		return false
+	}
+	return true
+}
+
 func (w *probeWatch) words() string {
 	return fmt.Sprintf("%s: %s", w.last.Reason, strings.TrimSuffix(w.last.Detail, "."))
 }

@@ -9,13 +9,21 @@ import (
 
 // redelivery sees that our answers don't get back: Telegram delivers again what
 // we acknowledged a while ago. What was never acknowledged, or was in flight when
-// a registration changed, is Telegram's right to send again.
+// a registration changed, is Telegram's right to send again; and so is what was on
+// its way when its own server restarted, all of it in one burst. So it takes one
+// that was acknowledged after the first of them came.
 type redelivery struct {
 	t     Thresholds
-	acked map[int64]time.Time
-	order []int64     // of acked, the oldest first
-	again []time.Time // deliveries of what was acknowledged long enough before
-	last  int64       // the id of the latest
+	acked map[int64]time.Time // the latest acknowledgement
+	order []int64             // of acked, the oldest first
+	again []again             // in the order in which they came
+}
+
+// again is a delivery of what had been acknowledged long enough before.
+type again struct {
+	id    int64
+	at    time.Time
+	acked time.Time // when it had been, last
 }
 
 // redeliveryMemory bounds how many acknowledgements are remembered. Telegram
@@ -23,16 +31,15 @@ type redelivery struct {
 // rate than that of so many a minute there are enough others to see.
 const redeliveryMemory = 8192
 
-// redeliverySpan: what was in flight when Telegram's own server restarted comes
-// again in one burst, and is no outage.
-const redeliverySpan = 1500 * time.Millisecond
-
 // arrived takes in one authenticated delivery; acked tells that it was answered
 // 2xx.
 func (r *redelivery) arrived(id int64, acked bool, now time.Time) {
-	if at, ok := r.acked[id]; ok && now.Sub(at) >= r.t.RedeliveryAfter {
-		r.again = append(r.again, now)
-		r.last = id
+	at, known := r.acked[id]
+	if known && now.Sub(at) >= r.t.RedeliveryAfter {
+		r.again = append(r.again, again{id, now, at})
+		if len(r.again) > redeliveryMemory { // between two looks
+			r.again = r.again[1:]
+		}
 	}
 	if !acked {
 		return
@@ -40,10 +47,10 @@ func (r *redelivery) arrived(id int64, acked bool, now time.Time) {
 	if r.acked == nil {
 		r.acked = make(map[int64]time.Time)
 	}
-	if _, ok := r.acked[id]; ok {
-		return // the first acknowledgement counts
-	}
 	r.acked[id] = now
+	if known {
+		return
+	}
 	r.order = append(r.order, id)
 	if len(r.order) > redeliveryMemory {
 		delete(r.acked, r.order[0])
@@ -60,17 +67,23 @@ func (r *redelivery) cut(o webhook.Outcome) bool {
 
 func (r *redelivery) read(now time.Time) Reading {
 	out := Reading{Signal: SignalRedelivery, Moves: true}
-	for len(r.again) > 0 && now.Sub(r.again[0]) > r.t.RedeliveryWindow {
+	for len(r.again) > 0 && now.Sub(r.again[0].at) > r.t.RedeliveryWindow {
 		r.again = r.again[1:]
 	}
 	n := len(r.again)
 	if n == 0 {
 		return out
 	}
-	out.Level, out.Since = Suspect, r.again[0]
-	out.Evidence = fmt.Sprintf("Telegram delivered %d times what we had acknowledged, the last time update %d: our answers don't get back", n, r.last)
-	if n >= r.t.RedeliveryMin && r.again[n-1].Sub(r.again[0]) >= redeliverySpan {
-		out.Level = Tripped
+	first, last := r.again[0], r.again[n-1]
+	out.Level, out.Since = Suspect, first.at
+	out.Evidence = fmt.Sprintf("Telegram delivered %d times what we had acknowledged, the last time update %d: our answers don't get back", n, last.id)
+	if n < r.t.RedeliveryMin {
+		return out
+	}
+	for _, a := range r.again {
+		if !a.acked.Before(first.at) {
+			out.Level = Tripped
+		}
 	}
 	return out
 }

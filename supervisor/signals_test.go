@@ -50,7 +50,6 @@ func TestHole(t *testing.T) {
 		{"what may have expired", nil, []step{{50, 0, []int64{5, 9}, 0, Clear}}},
 		{"one that is gone is not waited for", nil, []step{{10, -1, []int64{5}, 0, Clear}, {11, 0, []int64{5}, 0, Suspect}, {80, 1, []int64{5}, 0, Clear}, {90, 1, []int64{5}, 0, Clear}}},
 		{"the threshold is doubled", func(h *hole) { h.notBrought(clock(0)) }, []step{{10, 1, []int64{5}, 0, Clear}, {12, 1, []int64{5}, 0, Suspect}, {15, 1, []int64{5}, 0, Suspect}, {18, 1, []int64{5}, 0, Tripped}}},
-		{"a slow disk holds up what comes next", func(h *hole) { h.slow = clock(12) }, []step{{10, 1, []int64{5}, 0, Clear}, {15.9, 1, []int64{5}, 0, Suspect}, {16, 1, []int64{5}, 0, Tripped}}},
 		{"the doubling ends", func(h *hole) { h.notBrought(clock(-3600)) }, []step{{10, 1, []int64{5}, 0, Clear}, {14, 1, []int64{5}, 0, Tripped}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -124,8 +123,9 @@ func TestRedelivery(t *testing.T) {
 		{"at once: the answer was on its way", []post{{1, 1, true}, {1.5, 1, true}, {1.9, 1, true}}, 2, Clear},
 		{"once", []post{{1, 1, true}, {3, 1, true}}, 3, Suspect},
 		{"an answer lost for good", []post{{1, 1, true}, {1.1, 1, true}, {3, 1, true}, {7, 1, true}}, 7, Tripped},
-		{"two ids", []post{{1, 1, true}, {1.1, 2, true}, {3, 1, true}, {5, 2, true}}, 5, Tripped},
-		{"a burst after Telegram's own restart", []post{{1, 1, true}, {1.1, 2, true}, {1.2, 3, true}, {3, 1, true}, {3.1, 2, true}, {3.9, 3, true}}, 4, Suspect},
+		{"two ids", []post{{1, 1, true}, {1.1, 2, true}, {3, 1, true}, {5, 2, true}, {7, 1, true}}, 7, Tripped},
+		{"one that was acknowledged since", []post{{1, 1, true}, {3, 1, true}, {3.1, 2, true}, {5, 2, true}}, 5, Tripped},
+		{"what was on its way when Telegram's server restarted", []post{{1, 1, true}, {1.1, 2, true}, {1.2, 3, true}, {3, 1, true}, {3.1, 2, true}, {6, 3, true}}, 6, Suspect},
 		{"too far apart", []post{{1, 1, true}, {3, 1, true}, {14, 1, true}}, 14, Suspect},
 		{"never acknowledged", []post{{1, 1, false}, {3, 1, false}, {7, 1, false}, {15, 1, false}}, 15, Clear},
 		{"it passes", []post{{1, 1, true}, {3, 1, true}, {7, 1, true}}, 30, Clear},

@@ -255,7 +255,7 @@ func TestTLSALPN01(t *testing.T) {
 // come, and what fails leaves it alone.
 func TestRenewal(t *testing.T) {
 	listen, port := freePort(t)
-	a := acmetest.Start(t, port, 1)
+	a := acmetest.Start(t, port, 1, acmetest.ShortLived)
 	d := newDesk(t, a, "bot.example.com")
 	d.o.Listen, d.o.Profile = listen, acmetest.ShortLived
 	var mu sync.Mutex

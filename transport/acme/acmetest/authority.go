@@ -39,9 +39,14 @@ type Authority struct {
 }
 
 // Start runs an authority that validates http-01 on httpPort and tls-alpn-01 on
-// tlsPort of 127.0.0.1. It ends with the test.
-func Start(t testing.TB, httpPort, tlsPort int) *Authority {
+// tlsPort of 127.0.0.1. Besides certificates for 90 days it issues those of the
+// profiles given; an order that names none gets any. It ends with the test.
+func Start(t testing.TB, httpPort, tlsPort int, profiles ...string) *Authority {
 	t.Helper()
+	all := map[string]ca.Profile{"default": {Description: "90 days"}}
+	for _, p := range profiles {
+		all[p] = ca.Profile{Description: "an hour", ValidityPeriod: 3600}
+	}
 	// Pebble reads these when it is made. Setenv would forbid parallel tests.
 	settings.Do(func() {
 		_ = os.Setenv("PEBBLE_VA_NOSLEEP", "1")
@@ -50,9 +55,7 @@ func Start(t testing.TB, httpPort, tlsPort int) *Authority {
 	})
 	quiet := log.New(io.Discard, "", 0)
 	store := db.NewMemoryStore()
-	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, map[string]ca.Profile{
-		"default": {Description: "90 days"}, ShortLived: {Description: "an hour", ValidityPeriod: 3600},
-	})
+	issuer := ca.New(quiet, store, "", "ecdsa", 0, 1, all)
 	front := wfe.New(quiet, store, va.New(quiet, httpPort, tlsPort, true, resolver(t), store), issuer, []string{"authority.test"}, true, false, 1, 1)
 	a := &Authority{}
 	handler := front.Handler()
