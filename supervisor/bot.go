@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -133,7 +134,8 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 		if err := load(o.Ledger, keyProbe, &b.probe.memory); err != nil {
 			return nil, err
 		}
-		b.probe.noteAddress(o.Webhook.Params.IPAddress)
+		b.probe.pinned, _ = netip.ParseAddr(o.Webhook.Params.IPAddress)
+		b.probe.address = b.probe.pinned
 		b.probe.judge = probe.Judge{Bad: o.Thresholds.ProbeBad, Of: o.Thresholds.ProbeOf, Impostors: o.Thresholds.ProbeImpostors}
 	}
 	b.secrets.follow(b.identity, time.Now())
