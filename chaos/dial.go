@@ -13,14 +13,14 @@ type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // Dial returns dial with the dial.* faults in it. They act on new connections
 // only; open ones go on.
-func (r *Registry) Dial(dial DialFunc) DialFunc {
-	if !r.Enabled() {
+func (s *Scope) Dial(dial DialFunc) DialFunc {
+	if !s.Enabled() {
 		return dial
 	}
-	r.attach(seamDial)
+	s.attach(seamDial)
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		next := func() (net.Conn, error) { return dial(ctx, network, addr) }
-		t := r.load()
+		t := s.load()
 		if t == nil {
 			return next()
 		}

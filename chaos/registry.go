@@ -87,7 +87,10 @@ type Registry struct {
 }
 
 // table holds the active faults by the seam at which they act.
-type table struct{ conn, tls, http, api, dial, hook []*fault }
+type table struct {
+	conn, tls, http, api, dial, hook []*fault
+	scoped                           bool // one of them has a scope
+}
 
 type seam int
 
@@ -283,6 +286,7 @@ func (r *Registry) rebuild() {
 	}
 	t := &table{}
 	for _, f := range r.active {
+		t.scoped = t.scoped || f.spec.Scope != ""
 		add := func(l *[]*fault, acts bool) {
 			if acts {
 				*l = append(*l, f)
