@@ -262,6 +262,19 @@ func (r *Registry) Fired() map[Kind]uint64 {
 	return out
 }
 
+// Acting returns the kinds of the faults that act now, in the order of their
+// injection. It costs one atomic load if there is none.
+func (r *Registry) Acting() []Kind {
+	if r == nil || r.opts.Leashed || r.load() == nil {
+		return nil
+	}
+	var out []Kind
+	for _, s := range r.List() {
+		out = append(out, s.Spec.Kind)
+	}
+	return out
+}
+
 func (r *Registry) now() time.Duration { return time.Since(r.start) }
 
 func (r *Registry) wall() time.Time { return r.opts.WallClock() }
