@@ -88,8 +88,8 @@ type Registry struct {
 
 // table holds the active faults by the seam at which they act.
 type table struct {
-	conn, tls, http, api, dial, hook []*fault
-	scoped                           bool // one of them has a scope
+	conn, tls, http, api, dial, hook, probe []*fault
+	scoped                                  bool // one of them has a scope
 }
 
 type seam int
@@ -101,6 +101,7 @@ const (
 	seamAPI
 	seamDial
 	seamHook
+	seamProbe
 	seamCount
 )
 
@@ -288,7 +289,7 @@ func (r *Registry) attach(s seam) { r.attached[s].Add(1) }
 func (r *Registry) isAttached(b *behaviour) bool {
 	on := func(s seam) bool { return r.attached[s].Load() > 0 }
 	return b.conn != nil && on(seamConn) || b.tls != nil && on(seamTLS) || b.http != nil && on(seamHTTP) ||
-		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook)
+		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook) || b.probe != nil && on(seamProbe)
 }
 
 // rebuild makes the table anew. r.mu is held.
@@ -311,6 +312,7 @@ func (r *Registry) rebuild() {
 		add(&t.api, f.b.api != nil)
 		add(&t.dial, f.b.dial != nil)
 		add(&t.hook, f.b.hook != nil)
+		add(&t.probe, f.b.probe != nil)
 	}
 	r.table.Store(t)
 }

@@ -45,7 +45,7 @@ func (t *table) only(keep func(*fault) bool) *table {
 		}
 		return out
 	}
-	n := &table{conn: pick(t.conn), tls: pick(t.tls), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook)}
+	n := &table{conn: pick(t.conn), tls: pick(t.tls), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe)}
 	if !some {
 		return nil
 	}
@@ -73,6 +73,9 @@ func (r *Registry) RoundTripper(rt http.RoundTripper) http.RoundTripper {
 
 // Dial is [Scope.Dial] for what has no scope.
 func (r *Registry) Dial(dial DialFunc) DialFunc { return r.Scope().Dial(dial) }
+
+// ProbeDial is [Scope.ProbeDial] for what has no scope.
+func (r *Registry) ProbeDial(dial DialFunc) DialFunc { return r.Scope().ProbeDial(dial) }
 
 // Hook is [Scope.Hook] for what has no scope.
 func (r *Registry) Hook(s Seam) func(ctx context.Context, point string) error {

@@ -3,9 +3,12 @@ package chaos
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/http/httptest"
+	"syscall"
 	"testing"
+	"time"
 
 	"dualgram/chaos/memnet"
 )
@@ -60,6 +63,26 @@ func TestScope(t *testing.T) {
 				}
 				return err != nil
 			})
+			look := s.in.ProbeDial(n.Dial)
+			for _, how := range []struct {
+				word string
+				err  error
+			}{{"refused", syscall.ECONNREFUSED}, {"hang", context.DeadlineExceeded}} {
+				l, err := r.Inject(Spec{Kind: "probe.fail", Scope: c.scope, Params: map[string]string{"how": how.word}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+				conn, err := look(ctx, "tcp", "127.0.0.1:80")
+				if err == nil {
+					conn.Close()
+				}
+				if errors.Is(err, how.err) != s.acts {
+					t.Errorf("probe.fail %s with scope %q at %q: %v", how.word, c.scope, name, err)
+				}
+				cancel()
+				l.End()
+			}
 			probe("tls.old_version", func() bool {
 				got, err := conf.GetConfigForClient(&tls.ClientHelloInfo{})
 				return err != nil || got != nil
