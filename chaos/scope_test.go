@@ -15,7 +15,9 @@ import (
 
 // TestScope: a fault with a scope acts through the injectors of that name only, at
 // every seam, and one without acts through all.
-func TestScope(t *testing.T) {
+func TestScope(t *testing.T) { bubble(t, "every seam", testScope) }
+
+func testScope(t *testing.T) {
 	for _, c := range []struct {
 		scope              string
 		orders, other, all bool
@@ -72,7 +74,7 @@ func TestScope(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+				ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 				conn, err := look(ctx, "tcp", "127.0.0.1:80")
 				if err == nil {
 					conn.Close()
