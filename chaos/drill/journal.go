@@ -100,7 +100,10 @@ type Step struct {
 
 // Timeline is when what happened; zero if it did not.
 type Timeline struct {
-	Inject      time.Time `json:"t_inject,omitzero"`
+	Inject time.Time `json:"t_inject,omitzero"`
+	// Stranded is when the first update was seen waiting at Telegram after the
+	// injection and before the switch; up to an info interval late.
+	Stranded    time.Time `json:"t_stranded,omitzero"`
 	Detect      time.Time `json:"t_detect,omitzero"`
 	Decide      time.Time `json:"t_decide,omitzero"`
 	DeleteAck   time.Time `json:"t_delete_ack,omitzero"`
@@ -111,11 +114,20 @@ type Timeline struct {
 	Recovered   time.Time `json:"t_recovered,omitzero"`
 }
 
+// onset is what a switch is measured from: the injection, or the first update
+// that it stranded, if none waited at first.
+func (t *Timeline) onset() time.Time {
+	if t.Stranded.IsZero() {
+		return t.Inject
+	}
+	return t.Stranded
+}
+
 // Timings are durations in seconds, nil where the timeline has no end for them.
 type Timings struct {
 	Detect      *float64 `json:"detect,omitempty"`       // injection to detection
-	Switch      *float64 `json:"switch,omitempty"`       // injection to the first poll's answer
-	FirstUpdate *float64 `json:"first_update,omitempty"` // injection to the first update by polling
+	Switch      *float64 `json:"switch,omitempty"`       // onset to the first poll's answer
+	FirstUpdate *float64 `json:"first_update,omitempty"` // onset to the first update by polling
 	Failback    *float64 `json:"failback,omitempty"`     // removal to the proven webhook
 	Recovery    *float64 `json:"recovery,omitempty"`     // removal to the steady state
 }

@@ -57,7 +57,9 @@ type Record struct {
 // follow one that is not. A chain that was cut at its end is found by comparing
 // the head with one that an earlier report printed: if known is not empty it
 // must be the hash of one of the records.
-func Verify(records []Record, known string) (head string, err error) { return "", errors.ErrUnsupported }
+func Verify(records []Record, known string) (head string, err error) {
+	return "", errors.ErrUnsupported
+}
 
 // Halt is the halt lever's state: while it is pulled, no drill begins.
 type Halt struct {

@@ -30,7 +30,7 @@ func TestImportRule(t *testing.T) {
 		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "supervisor/warning", "transport", "transport/", "store"},
 		"chaos":                   {"chaos/pki"},
 		"chaos/drill":             {"chaos", "chaos/pki"},
-"chaos/pki":               {},
+		"chaos/pki":               {},
 		"chaos/memnet":            {},
 		"chaos/telegramsim":       {},
 		"cmd/dualgram":            {"cmd/dualgram/", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
