@@ -25,9 +25,10 @@ type Facts struct {
 
 	// Pending is Telegram's pending_update_count; PendingSince is since when it
 	// has been above 0 without a break, zero if it is 0. Nil and zero if Telegram
-	// can't be asked.
+	// can't be asked. PendingAt is when Telegram was asked.
 	Pending      *int      `json:"pending"`
 	PendingSince time.Time `json:"pending_since,omitzero"`
+	PendingAt    time.Time `json:"pending_at,omitzero"`
 	// Waiting is the number of updates in the inbox that the bot has not taken;
 	// OldestWaiting when the oldest of them came.
 	Waiting       int       `json:"waiting"`

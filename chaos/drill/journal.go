@@ -36,19 +36,29 @@ type Journal struct {
 	Planned    time.Time `json:"planned,omitzero"` // by the schedule
 	Simulated  bool      `json:"simulated"`
 	Leashed    bool      `json:"leashed"`
+	DryRun     bool      `json:"dry_run,omitempty"`
 	Seed       uint64    `json:"seed"`
 	Version    string    `json:"version"`     // of the program
 	ConfigHash string    `json:"config_hash"` // of the configuration in force
 	Fired      uint64    `json:"fired"`       // units hit by all faults
 	Timeline   Timeline  `json:"timeline"`
 	Timings    Timings   `json:"timings"`
-	Counts     Counts    `json:"counts"` // growth from start to end
+	Failovers  int       `json:"failovers"` // decided from the injection to the removal
+	Counts     Counts    `json:"counts"`    // growth from start to end
 	MaxPending *int      `json:"max_pending,omitempty"`
 	// Warnings are those that were shown from the injection on.
 	Warnings []WarningSeen `json:"warnings"`
 	Events   []Event       `json:"events"`
 	Samples  []Sample      `json:"samples"`
 }
+
+// Ready says, of a dry run, whether the drill could have begun.
+func (j *Journal) Ready() bool {
+	return len(j.Refusals) == 0 && j.SteadyStates.Before != nil && j.SteadyStates.Before.Met
+}
+
+// Injected says whether anything was broken.
+func (j *Journal) Injected() bool { return !j.Timeline.Inject.IsZero() }
 
 // SchemaJournal names the format of a [Journal].
 const SchemaJournal = "dualgram.drill.journal/v1"
@@ -101,8 +111,9 @@ type Step struct {
 // Timeline is when what happened; zero if it did not.
 type Timeline struct {
 	Inject time.Time `json:"t_inject,omitzero"`
-	// Stranded is when the first update was seen waiting at Telegram after the
-	// injection and before the switch; up to an info interval late.
+	// Stranded is the earliest time at which the first update can have been left
+	// waiting: when Telegram last said that none waits. Zero if one waited or may
+	// have waited since the injection, or the fault was detected before.
 	Stranded    time.Time `json:"t_stranded,omitzero"`
 	Detect      time.Time `json:"t_detect,omitzero"`
 	Decide      time.Time `json:"t_decide,omitzero"`

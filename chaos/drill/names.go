@@ -90,7 +90,7 @@ func names() []Name {
 		{"telegram_error", typeBool, "Telegram has reported a failed delivery since the drill began", nil, flag(func(v *View) bool { return v.TelegramErrorAt.After(v.Began) })},
 		{"fault_age", typeDuration, "time since the first injection; unknown before", nil, func(v *View) value { return since(v.Inject, v.At) }},
 		{"detect_duration", typeDuration, "from the injection to the first signal; unknown until then", nil, func(v *View) value { return since(v.Inject, v.Timeline.Detect) }},
-		{"switch_duration", typeDuration, "from the injection, or from when the first update was seen waiting after it, to the first answer to polling; unknown until then", nil, func(v *View) value { return since(v.Timeline.onset(), v.Timeline.FirstPoll) }},
+		{"switch_duration", typeDuration, "from the injection, or from the earliest time at which the first update can have been left waiting, to the first answer to polling; unknown until then", nil, func(v *View) value { return since(v.Timeline.onset(), v.Timeline.FirstPoll) }},
 		{"first_update_duration", typeDuration, "from the same time to the first update by polling; unknown until then", nil, func(v *View) value { return since(v.Timeline.onset(), v.Timeline.FirstUpdate) }},
 		{"failovers", typeNumber, "failovers decided since the first injection", nil, func(v *View) value { return number(float64(v.Failovers)) }},
 		{"fired", typeNumber, "how often the faults have acted", nil, func(v *View) value { return number(float64(v.Fired)) }},

@@ -50,6 +50,10 @@ func (o Outcome) ExitCode() int {
 	}
 }
 
+// ctkVersion is the version of Chaos Toolkit's library whose journal ours has
+// the keys of.
+const ctkVersion = "1.44.0"
+
 // ctkStatus is the status of Chaos Toolkit's journal that comes nearest: one of
 // completed, failed, aborted, interrupted (chaostoolkit-lib, chaoslib/run.py).
 func (o Outcome) ctkStatus() string {

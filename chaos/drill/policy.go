@@ -2,8 +2,11 @@ package drill
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"dualgram/chaos"
 )
 
 // Policy is what a configuration allows drills to do. The zero value allows
@@ -44,6 +47,8 @@ type Situation struct {
 	Running string
 	// Halt is the halt lever, nil if it is not pulled.
 	Halt *Halt
+	// Simulated: the host is no live bot. Scheduled: nobody asked for it just now.
+	Simulated, Scheduled bool
 }
 
 // Refusal is a reason not to begin.
@@ -70,6 +75,7 @@ const (
 	RefusedTelegram   RefusalCode = "telegram_error"
 	RefusedStart      RefusalCode = "started_lately"
 	RefusedStandby    RefusalCode = "standby"
+	RefusedUnsafe     RefusalCode = "not_for_production"
 	RefusedFacts      RefusalCode = "facts_unknown"
 )
 
@@ -88,6 +94,13 @@ func (p Policy) Check(now time.Time, s Situation) []Refusal {
 	}
 	if s.Running != "" {
 		no(RefusedRunning, "drill %s is under way for this bot; wait, or end it: dualgram drill halt", s.Running)
+	}
+	if s.Experiment != nil && s.Scheduled && !s.Simulated {
+		for _, k := range chaos.Kinds() {
+			if !k.ProdSafe && slices.ContainsFunc(s.Experiment.Method, func(a Action) bool { return a.Fault == k.Kind }) {
+				no(RefusedUnsafe, "%s is not fit for a scheduled drill of a live bot; run it by hand, or in the simulator", k.Kind)
+			}
+		}
 	}
 	p.checkTimes(now, s, no)
 	p.checkIncident(now, s.Facts, no)

@@ -33,9 +33,16 @@ type RecordKind string
 
 // The kinds of records.
 const (
-	RecordRun    RecordKind = "run"    // Data is a [Journal]
-	RecordHalt   RecordKind = "halt"   // Data is a [Halt]
-	RecordResume RecordKind = "resume" // Data is a [Halt]
+	// RecordBegin is written before the first injection, so that a run that the
+	// host doesn't survive is known too. Data is a [Journal] without its end.
+	RecordBegin RecordKind = "begin"
+	// RecordRun is a run's evidence. Data is a [Journal].
+	RecordRun RecordKind = "run"
+	// RecordHalt and RecordResume are pulls of the halt lever. Data is a [Halt].
+	RecordHalt   RecordKind = "halt"
+	RecordResume RecordKind = "resume"
+	// RecordSchedule is a schedule that came into force. Data is a [Standing].
+	RecordSchedule RecordKind = "schedule"
 )
 
 // Record is a link of the chain. Data is kept and hashed byte for byte, so that
@@ -50,15 +57,6 @@ type Record struct {
 	// one: SHA-256 in hexadecimal.
 	Prev string `json:"prev"`
 	Hash string `json:"hash"`
-}
-
-// Verify checks that each record is as it was written and follows the one
-// before, and returns the hash of the last. The oldest record that is kept may
-// follow one that is not. A chain that was cut at its end is found by comparing
-// the head with one that an earlier report printed: if known is not empty it
-// must be the hash of one of the records.
-func Verify(records []Record, known string) (head string, err error) {
-	return "", errors.ErrUnsupported
 }
 
 // Halt is the halt lever's state: while it is pulled, no drill begins.
@@ -76,4 +74,12 @@ type Who struct {
 	PID  int64  `json:"pid,omitempty"`
 	// Reason is what they said.
 	Reason string `json:"reason,omitempty"`
+}
+
+// Standing is a schedule as the history has it.
+type Standing struct {
+	Experiment string   `json:"experiment"`
+	Cron       string   `json:"cron"`
+	Zone       string   `json:"zone"`
+	Jitter     Duration `json:"jitter"`
 }

@@ -72,6 +72,11 @@ func (l *loader) validate(e *Experiment) {
 	}
 	l.validateHypothesis(&e.Hypothesis)
 	l.validateMethod(e)
+	for i, p := range e.Hypothesis.Probes {
+		if n := e.Length(); p.Within > 0 && p.Within.D() >= n && n > 0 {
+			l.wrong(fmt.Sprintf("steady-state-hypothesis.probes[%d].within", i), fmt.Sprintf("is %s", p.Within), fmt.Sprintf("the method takes %s: write less, or it is never judged", Duration(n)))
+		}
+	}
 	if r := e.RecoverWithin; r <= e.Hypothesis.Hold || r > maxRecover {
 		l.wrong("recover_within", fmt.Sprintf("is %s", r), fmt.Sprintf("write more than steady-state-hypothesis.hold (%s) and at most %s", e.Hypothesis.Hold, maxRecover))
 	}
