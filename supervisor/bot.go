@@ -42,6 +42,7 @@ type Bot struct {
 	log     zerolog.Logger
 	metrics *botMetrics
 	lanes   *dispatch.Dispatcher
+	faults  func() []Fault // injected on purpose; nil: never any
 
 	poller *polling.Poller
 
@@ -319,6 +320,10 @@ func (b *Bot) step(ctx context.Context, e failover.Event, onset ...time.Time) {
 // saved with the state, or alone if that stays as it is. onset is when what caused
 // the event began, if that is known.
 func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...time.Time) error {
+	switch e.Kind {
+	case failover.Trip, failover.SetFailed, failover.SetUnknown:
+		e.Drill = b.drilled(e.At)
+	}
 	n, f := b.opt.Policy.Step(b.state, e)
 	if f.Would != failover.NoJob {
 		b.noteWould(ctx, e.At, f)
@@ -333,7 +338,7 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...ti
 			cause = e.Cause
 		}
 		moved = &Event{At: e.At, Bot: b.opt.Name, Kind: EventPhase, Epoch: n.Epoch,
-			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence}
+			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence, Drill: n.Drill}
 	}
 	if f.Persist || a != nil {
 		err := b.save(ctx, n, a, moved)
