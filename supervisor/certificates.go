@@ -7,7 +7,6 @@ import (
 
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
-	"dualgram/transport/webhook"
 )
 
 // Skew is Telegram's clock minus ours, as the latest answer of the Bot API showed
@@ -66,8 +65,7 @@ func (b *Bot) certificateConditions(now time.Time) []warning.Condition {
 	}
 	var all []warning.Condition
 	o := b.server.opt
-	if chain, err := served(o.TLS, b.host); err == nil {
-		s := webhook.CheckChain(chain, now, b.host, 0)
+	if s, err := b.server.chains.check(o.TLS, b.host, now); err == nil {
 		if c, ok := expiry(b.host, s.NotBefore, s.NotAfter, now, o.Renewal); ok {
 			all = append(all, c)
 		}

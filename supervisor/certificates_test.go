@@ -10,6 +10,7 @@ import (
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
 	"dualgram/transport/botapi"
+	"dualgram/transport/webhook"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -105,7 +106,7 @@ func TestCertificateMetric(t *testing.T) {
 	}
 	cfg := &tls.Config{Certificates: []tls.Certificate{pair.TLS()}}
 	o := BotOptions{Name: "orders", Webhook: &WebhookOptions{Params: botapi.SetWebhook{URL: "https://bot.example.com/hook"}}}
-	watch := chainWatch(ListenerOptions{TLS: cfg}, o, m)
+	watch := chainWatch(&listener{opt: ListenerOptions{TLS: cfg}}, o, m)
 	if r := watch(now); r.Level != Clear {
 		t.Errorf("%+v", r)
 	}
@@ -122,7 +123,7 @@ func TestCertificateMetric(t *testing.T) {
 	if got := testutil.ToFloat64(m.certificateEnd.WithLabelValues("orders")); got != float64(later.Unix()) {
 		t.Errorf("the metric is %v, want %v", got, later.Unix())
 	}
-	if chainWatch(ListenerOptions{}, o, m) != nil {
+	if chainWatch(&listener{}, o, m) != nil {
 		t.Error("behind a proxy there is a certificate to watch")
 	}
 }
@@ -163,5 +164,52 @@ func TestUploaded(t *testing.T) {
 		if r.Level != c.level || r.Excused != c.excused || (r.Level != Clear) != (r.Evidence != "") {
 			t.Errorf("%s: %+v", c.name, r)
 		}
+	}
+}
+
+// TestChainMemo: a verdict is kept while nothing changes that it depends on.
+func TestChainMemo(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	ca, err := pki.NewCA(now, "root")
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(to time.Duration, host string) tls.Certificate {
+		p, err := ca.Issue(now, pki.Leaf{Hosts: []string{host}, NotAfter: now.Add(to)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.TLS()
+	}
+	cfg := &tls.Config{Certificates: []tls.Certificate{issue(90*time.Second, "bot.example.com")}}
+	var memo chainMemo
+	status := func(at time.Duration) webhook.CertStatus {
+		t.Helper()
+		s, err := memo.check(cfg, "bot.example.com", now.Add(at))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Status
+	}
+	good := status(time.Second)
+	if good.Fatal() {
+		t.Fatal(good)
+	}
+	if allocs := testing.AllocsPerRun(100, func() { status(2 * time.Second) }); allocs > 20 {
+		t.Errorf("a verdict that stands takes %v allocations", allocs)
+	}
+	if got := status(91 * time.Second); got != webhook.CertExpired {
+		t.Errorf("past its end: %s", got)
+	}
+	if got := status(time.Second); got != good {
+		t.Errorf("the clock went back: %s", got)
+	}
+	cfg.Certificates = []tls.Certificate{issue(time.Hour, "other.example.com")}
+	if got := status(2 * time.Second); got != webhook.CertWrongHost {
+		t.Errorf("another certificate: %s", got)
+	}
+	cfg.Certificates = []tls.Certificate{{}}
+	if _, err := memo.check(cfg, "bot.example.com", now); err == nil {
+		t.Error("an empty certificate was judged")
 	}
 }

@@ -267,7 +267,11 @@ func TestChainReading(t *testing.T) {
 		{"a common name beside another DNS name", leaf(-time.Hour, time.Hour, "5.45.72.10", h), nil, "5.45.72.10", Tripped},
 		{"none", nil, errors.New("none"), h, Tripped},
 	} {
-		if r := chainReading([]*x509.Certificate{c.leaf}, c.err, c.host, now, 2*time.Minute); r.Level != c.want {
+		var s webhook.CertState
+		if c.leaf != nil {
+			s = webhook.CheckChain([]*x509.Certificate{c.leaf}, now, c.host, 0)
+		}
+		if r := chainReading(s, c.err, now, 2*time.Minute); r.Level != c.want {
 			t.Errorf("%s: %v, want %v: %s", c.name, r.Level, c.want, r.Evidence)
 		}
 	}

@@ -25,6 +25,8 @@ type listener struct {
 	observe func(webhook.ConnEvent)
 	stray   func(webhook.Outcome)
 
+	chains chainMemo
+
 	mu      sync.Mutex
 	server  *webhook.Server
 	routes  []webhook.Route

@@ -7,7 +7,6 @@ import (
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
-	"dualgram/transport/webhook"
 )
 
 // Status implements [console.StatusProvider]. It reads what is known and asks
@@ -95,8 +94,8 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 		w.LastErrorAt, w.LastError = time.Time{}, ""
 	}
 	if cfg := b.server.opt.TLS; cfg != nil {
-		if chain, err := served(cfg, b.host); err == nil {
-			w.CertificateNotAfter = webhook.CheckChain(chain, time.Now().Add(v.Skew), b.host, 0).NotAfter
+		if s, err := b.server.chains.check(cfg, b.host, time.Now().Add(v.Skew)); err == nil {
+			w.CertificateNotAfter = s.NotAfter
 		}
 	}
 	return w

@@ -82,7 +82,7 @@ func (s *Supervisor) add(o BotOptions) error {
 		if l = s.listeners[o.Webhook.Listener]; l == nil {
 			return fmt.Errorf("supervisor: bot %s: there is no listener %s", o.Name, o.Webhook.Listener)
 		}
-		chain = chainWatch(l.opt, o, s.metrics)
+		chain = chainWatch(l, o, s.metrics)
 	}
 	b, err := newBot(o, l, chain, s.opt.Health, s.log, s.metrics)
 	if err != nil {
