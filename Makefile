@@ -39,15 +39,22 @@ replay: ## SEED=n: one simulated outage again, with its log
 reproduce: ## SEED=n: how often of 20 a replay has the same story
 	$(GO) test -count=1 -run '^TestReproduce$$' ./supervisor -v -sim.seed=$(SEED) -sim.reproduce=20
 
+# The test binary is run by hand, since go test shows nothing until its end.
 matrix: ## MATRIX_SEEDS=10: every fault and false alarm, to runbooks/fault-matrix.md; under 45 min
 	@mkdir -p $(MATRIX_DIR)
-	-$(GO) test -count=1 -timeout 90m -run '^TestMatrix$$' ./supervisor -matrix.seeds=$(MATRIX_SEEDS) -matrix.dir=$(MATRIX_TMP) -matrix.json=$(CURDIR)/$(MATRIX_DIR)/virtual.json
-	-$(GO) test -count=1 -timeout 30m -run '^TestMatrix$$' ./cmd/dualgram/e2e -matrix.seeds=3 -matrix.json=$(CURDIR)/$(MATRIX_DIR)/real.json
+	$(GO) test -c -o $(MATRIX_DIR)/ ./supervisor ./cmd/dualgram/e2e
+	-cd supervisor && $(CURDIR)/$(MATRIX_DIR)/supervisor.test -test.run '^TestMatrix$$' -test.timeout 90m \
+	  -matrix.seeds=$(MATRIX_SEEDS) -matrix.dir=$(MATRIX_TMP) -matrix.json=$(CURDIR)/$(MATRIX_DIR)/virtual.json
+	-cd cmd/dualgram/e2e && $(CURDIR)/$(MATRIX_DIR)/e2e.test -test.run '^TestMatrix$$' -test.timeout 30m \
+	  -matrix.seeds=3 -matrix.json=$(CURDIR)/$(MATRIX_DIR)/real.json
 	$(GO) run ./cmd/dualgram/matrix -out runbooks -command "make matrix MATRIX_SEEDS=$(MATRIX_SEEDS)" \
 	  -revision "$$(git rev-parse --short HEAD)" $(MATRIX_DIR)/virtual.json $(MATRIX_DIR)/real.json
 
 matrix-ci: ## its slice for CI, under 3 min, which only checks the bounds
-	$(GO) test -count=1 -timeout 15m -run '^TestMatrix$$' ./supervisor -matrix.slice -matrix.seeds=1 -matrix.dir=$(MATRIX_TMP)
+	@mkdir -p $(MATRIX_DIR)
+	$(GO) test -c -o $(MATRIX_DIR)/ ./supervisor
+	cd supervisor && $(CURDIR)/$(MATRIX_DIR)/supervisor.test -test.run '^TestMatrix$$' -test.timeout 15m \
+	  -matrix.slice -matrix.seeds=1 -matrix.dir=$(MATRIX_TMP)
 
 bench: ## durable intake, drain, idle cost; ratios within one run
 	@$(GO) run ./cmd/dualgram/bench
