@@ -271,3 +271,28 @@ func TestPollerAwayWithoutInfo(t *testing.T) {
 		w.settle(t, h, func() {}, from)
 	})
 }
+
+// TestRefusalThenOutageOnSlowDisk: one delivery that was refused, on a disk that is
+// slow but commits, excuses an outage of the path only while Telegram may be backing
+// off from that.
+func TestRefusalThenOutageOnSlowDisk(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook.Prober = nil }
+		h, stop := w.proven(t, 5)
+		fail, err := h.faults.Inject(chaos.Spec{Kind: "store.fail", For: 10 * time.Minute})
+		must0(t, err)
+		time.Sleep(time.Second)
+		fail.End()
+		time.Sleep(15 * time.Second)
+		slow, err := h.faults.Inject(chaos.Spec{Kind: "store.slow", For: 10 * time.Minute, Delay: 2500 * time.Millisecond})
+		must0(t, err)
+		time.Sleep(15 * time.Second)
+		w.net.Blackhole(testIP, true)
+		onset := time.Now()
+		waitFor(t, "way to polling", 20*time.Second, func() bool { p, _ := h.phase(); return p == "to_polling" || p == "polling" })
+		slow.End()
+		w.net.Blackhole(testIP, false)
+		must0(t, h.await("webhook", false, 5*time.Minute))
+		w.settle(t, h, stop, onset)
+	})
+}
