@@ -296,3 +296,32 @@ func TestRefusalThenOutageOnSlowDisk(t *testing.T) {
 		w.settle(t, h, stop, onset)
 	})
 }
+
+// TestFirstPollLost: the one call that may be lost is the first poll.
+func TestFirstPollLost(t *testing.T) {
+	for _, kind := range []telegramsim.FaultKind{telegramsim.FaultHang, telegramsim.FaultLoseHang} {
+		t.Run(string(kind), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				w.tune = func(o *supervisor.BotOptions) { o.Webhook.Prober = nil }
+				h, stop := w.proven(t, 5)
+				stop()
+				w.net.Blackhole(testIP, true)
+				onset := time.Now()
+				w.push(t, 3, 42)
+				waitFor(t, "way to polling", 10*time.Second, func() bool { p, _ := h.phase(); return p == "to_polling" })
+				w.sim.SetFault(telegramsim.Fault{Kind: kind, Method: "getUpdates", Count: 1})
+				must0(t, h.await("polling", false, 20*time.Second))
+				if hits := w.sim.ClearFaults(); hits[0] != 1 {
+					t.Fatal("no poll was lost")
+				}
+				w.net.Blackhole(testIP, false)
+				must0(t, h.await("webhook", false, 3*time.Minute))
+				if v := w.settle(t, h, func() {}, onset); v.Figures.Failover > 10*time.Second {
+					t.Errorf("the first update came after %v", v.Figures.Failover)
+				} else {
+					t.Log(v.Figures.Failover)
+				}
+			})
+		})
+	}
+}
