@@ -88,6 +88,27 @@ func TestDriftPutRight(t *testing.T) {
 	})
 }
 
+// TestDriftUnsent: a set that was refused with a 429 is sent again soon, since the
+// types that are missing don't even wait at Telegram.
+func TestDriftUnsent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook.Params.AllowedUpdates = []string{} }
+		h, stop := w.proven(t, 5)
+		from := time.Now()
+		w.drifted(t)
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultTooMany, Method: "setWebhook", Count: 1, RetryAfter: 10})
+		waitFor(t, "set of ours", time.Minute, func() bool {
+			info, err := w.sim.Info(w.botID)
+			return err == nil && len(info.AllowedUpdates) == 0
+		})
+		if hits := w.sim.ClearFaults(); hits[0] != 1 {
+			t.Fatal("no set was refused")
+		}
+		must0(t, h.await("webhook", false, 2*time.Minute))
+		w.settle(t, h, stop, from)
+	})
+}
+
 // TestDriftUnanswered: the set that puts allowed_updates right is not answered and
 // happens late, while the webhook breaks. It neither holds up the failover nor is
 // it taken for somebody else's set.
