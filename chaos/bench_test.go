@@ -30,7 +30,7 @@ func BenchmarkIdle(b *testing.B) {
 	reg := New(Options{Enabled: true})
 	req, _ := http.NewRequest(http.MethodPost, "https://x/bot1:a/getMe", nil)
 	next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-	c := newConn(nopConn{}, &listener{reg: reg})
+	c := newConn(nopConn{}, &listener{reg: reg.Scope()})
 	buf := make([]byte, 1024)
 	h, rt, hook := reg.Handler(next), reg.RoundTripper(nopTripper{}), reg.Hook(SeamStore)
 	for name, f := range map[string]func(){

@@ -13,7 +13,7 @@ type Info struct {
 	Kind Kind `json:"kind"`
 	// Doc is what the fault does, as the other side sees it.
 	Doc string `json:"doc"`
-	// Layer is where it acts: net, tls, http, botapi, dial, store, delivery or
+	// Layer is where it acts: net, tls, http, botapi, dial, probe, store, delivery or
 	// crash.
 	Layer string `json:"layer"`
 	// Unit is what Share and Count speak of.
@@ -68,6 +68,8 @@ type behaviour struct {
 	api  *apiRule
 	dial *dialRule
 	hook *hookRule
+
+	probe *dialRule
 }
 
 type httpRule struct {
@@ -97,8 +99,9 @@ func catalogue() []kind {
 		netBlackhole(), netRefuse(), netReset(), netSlow(), netLossApprox(), netStopAccept(), netAcceptError(),
 		tlsExpired(), tlsWrongHost(), tlsIncompleteChain(), tlsHandshakeStall(), tlsOldVersion(),
 		httpStatus(), httpSlow(), httpHang(), httpWrongSecret(), httpPanic(), httpAnswerLost(),
-		botapi429(), botapi5xx(), botapiHTML(), botapiHang(), botapiReset(), botapiAnswerLost(), botapiConflict(), botapiDNS(),
+		botapi429(), botapi5xx(), botapiHTML(), botapiHang(), botapiReset(), botapiAnswerLost(), botapiConflict(), botapiDNS(), botapiUnauthorized(),
 		dialDNS(), dialRefused(), dialHang(),
+		probeFail(),
 		storeSlow(), storeFail(),
 		deliveryFail(), deliverySlow(),
 		crashAt(),

@@ -13,31 +13,51 @@ type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error
 
 // Dial returns dial with the dial.* faults in it. They act on new connections
 // only; open ones go on.
-func (r *Registry) Dial(dial DialFunc) DialFunc {
-	if !r.Enabled() {
+func (s *Scope) Dial(dial DialFunc) DialFunc {
+	if !s.Enabled() {
 		return dial
 	}
-	r.attach(seamDial)
+	s.attach(seamDial)
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		next := func() (net.Conn, error) { return dial(ctx, network, addr) }
-		t := r.load()
+		t := s.load()
 		if t == nil {
 			return next()
 		}
-		return dialThrough(ctx, t.dial, addr, next)
+		return dialThrough(ctx, t.dial, dialRuleOf, addr, next)
 	}
 }
 
-func dialThrough(ctx context.Context, fs []*fault, addr string, next func() (net.Conn, error)) (net.Conn, error) {
+// ProbeDial returns dial with the probe.* faults in it. It belongs into the dialer
+// of whatever looks at the webhook from outside, and nowhere else.
+func (s *Scope) ProbeDial(dial DialFunc) DialFunc {
+	if !s.Enabled() {
+		return dial
+	}
+	s.attach(seamProbe)
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		next := func() (net.Conn, error) { return dial(ctx, network, addr) }
+		t := s.load()
+		if t == nil {
+			return next()
+		}
+		return dialThrough(ctx, t.probe, probeRule, addr, next)
+	}
+}
+
+func dialThrough(ctx context.Context, fs []*fault, of func(*fault) *dialRule, addr string, next func() (net.Conn, error)) (net.Conn, error) {
 	for i, f := range fs {
-		rule := f.b.dial
+		rule := of(f)
 		if rule.match != nil && !rule.match(addr) || !f.fire() {
 			continue
 		}
-		return rule.dial(ctx, f, addr, func() (net.Conn, error) { return dialThrough(ctx, fs[i+1:], addr, next) })
+		return rule.dial(ctx, f, addr, func() (net.Conn, error) { return dialThrough(ctx, fs[i+1:], of, addr, next) })
 	}
 	return next()
 }
+
+func dialRuleOf(f *fault) *dialRule { return f.b.dial }
+func probeRule(f *fault) *dialRule  { return f.b.probe }
 
 var hostParam = Param{Name: "host", Doc: "only dials to this host, as it is dialed"}
 

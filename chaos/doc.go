@@ -2,9 +2,10 @@
 // demo and, later, drills.
 //
 // The guarantee: an injected fault can't outlive its lease. Each fault carries
-// a deadline on the monotonic clock that is looked at on every single use, at
-// the place where the fault acts, so that one whose lease is over is inert
-// whatever has become of its runner. A lease can be renewed, but never beyond
+// a deadline on the monotonic clock and one on the wall clock, which are looked at
+// on every single use, at the place where the fault acts, so that one whose lease
+// is over by either is inert whatever has become of its runner, of a suspended host
+// or of a clock that was set. A lease can be renewed, but never beyond
 // [MaxLease] after the injection; nothing is ever written to disk, so a crash
 // and a restart end every fault. Whatever waits inside a fault stops waiting
 // when the fault ends, and connections on which a fault made bytes vanish are

@@ -4,16 +4,16 @@ import "net/http"
 
 // Handler returns h with the http.* faults around it, and net.reset with
 // at=handler. It belongs outside everything that judges a request.
-func (r *Registry) Handler(h http.Handler) http.Handler {
-	if !r.Enabled() {
+func (s *Scope) Handler(h http.Handler) http.Handler {
+	if !s.Enabled() {
 		return h
 	}
-	r.attach(seamHTTP)
-	return &handler{r, h}
+	s.attach(seamHTTP)
+	return &handler{s, h}
 }
 
 type handler struct {
-	reg  *Registry
+	reg  *Scope
 	next http.Handler
 }
 

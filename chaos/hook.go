@@ -20,18 +20,18 @@ const (
 // Hook returns a hook for the points of a seam, or nil if the registry is
 // disabled. An error makes the step at that point fail; a wait ends with the
 // fault or with the hook's context, whose error is then returned.
-func (r *Registry) Hook(s Seam) func(ctx context.Context, point string) error {
-	if !r.Enabled() {
+func (s *Scope) Hook(at Seam) func(ctx context.Context, point string) error {
+	if !s.Enabled() {
 		return nil
 	}
-	r.attach(seamHook)
+	s.attach(seamHook)
 	return func(ctx context.Context, point string) error {
-		t := r.load()
+		t := s.load()
 		if t == nil {
 			return nil
 		}
 		for _, f := range t.hook {
-			if rule := f.b.hook; rule.match(s, point) && f.fire() {
+			if rule := f.b.hook; rule.match(at, point) && f.fire() {
 				if err := rule.at(ctx, f, point); err != nil {
 					return err
 				}

@@ -26,14 +26,15 @@ func (l *Lease) Renew(d time.Duration) error {
 		return specErr(f.spec.Kind, "renewing for %v: must be above 0", d)
 	}
 	r.mu.Lock()
-	if !f.live() || !f.timer.Stop() { // or its end is about to run
+	if !f.live() {
 		r.mu.Unlock()
 		return ErrEnded
 	}
-	now := r.now()
-	until := min(now+d, f.born+MaxLease)
-	f.deadline.Store(int64(until))
-	f.timer.Reset(until - now)
+	left := min(d, f.born+MaxLease-r.now())
+	f.lease(left)
+	if f.timer.Stop() { // else it is about to look, and arms itself anew
+		f.timer.Reset(min(left, lookEvery))
+	}
 	r.note(EventRenewed, f)
 	r.mu.Unlock()
 	r.tell()
@@ -63,6 +64,7 @@ type fault struct {
 
 	born     time.Duration // by Registry.now
 	deadline atomic.Int64  // by Registry.now, in nanoseconds
+	wall     atomic.Int64  // the same by the wall clock, in nanoseconds of Unix time
 	ended    atomic.Bool
 	done     chan struct{}
 	timer    *time.Timer // guarded by reg.mu
@@ -74,10 +76,25 @@ type fault struct {
 	adopted map[*conn]struct{}
 }
 
-// live reports whether the lease still runs. It reads the clock each time, so
+// lookEvery is how often a fault that runs is looked at, so that what waits in it
+// learns of an end by the wall clock.
+const lookEvery = time.Second
+
+// lease makes the fault end in d, by whichever clock gets there first: the
+// monotonic one stands still while the host is suspended, the wall clock can be
+// set back.
+func (f *fault) lease(d time.Duration) {
+	f.deadline.Store(int64(f.reg.now() + d))
+	f.wall.Store(f.reg.wall().Add(d).UnixNano())
+}
+
+// live reports whether the lease still runs. It reads the clocks each time, so
 // no timer, goroutine or runner has to work for a fault to be over.
-func (f *fault) live() bool {
-	return !f.ended.Load() && int64(f.reg.now()) < f.deadline.Load()
+func (f *fault) live() bool { return !f.ended.Load() && !f.late() }
+
+// late reports whether the lease is over by one of the clocks.
+func (f *fault) late() bool {
+	return int64(f.reg.now()) >= f.deadline.Load() || f.reg.wall().UnixNano() >= f.wall.Load()
 }
 
 // fire decides whether this unit is hit, and counts it. It is called once for
@@ -99,6 +116,7 @@ func (f *fault) fire() bool {
 		return false
 	}
 	f.fired++
+	f.reg.fired[f.info.Kind].Add(1)
 	return true
 }
 
@@ -144,7 +162,15 @@ func (f *fault) disown(c *conn) {
 // expire runs when the timer fires. It only tidies up and tells: the fault has
 // been inert since its deadline.
 func (f *fault) expire() {
-	defer f.reg.expiries.Done()
+	r := f.reg
+	r.mu.Lock()
+	if f.live() { // it was renewed, or this was only a look
+		f.timer.Reset(min(max(time.Duration(f.deadline.Load())-r.now(), 1), lookEvery))
+		r.mu.Unlock()
+		return
+	}
+	r.mu.Unlock()
+	defer r.expiries.Done()
 	f.end(EventExpired)
 }
 
@@ -157,7 +183,7 @@ func (f *fault) end(e Event) {
 		r.mu.Unlock()
 		return
 	}
-	if int64(r.now()) >= f.deadline.Load() {
+	if f.late() {
 		e = EventExpired // whoever came to end it was too late
 	}
 	if f.timer.Stop() {
@@ -181,7 +207,7 @@ func (f *fault) end(e Event) {
 
 func (f *fault) status() Status {
 	now := f.reg.now()
-	left := time.Duration(f.deadline.Load()) - now
+	left := min(time.Duration(f.deadline.Load())-now, time.Duration(f.wall.Load()-f.reg.wall().UnixNano()))
 	if f.ended.Load() {
 		left = 0
 	}

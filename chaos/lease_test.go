@@ -178,7 +178,7 @@ func TestLocks(t *testing.T) {
 			}
 			h := okHandler()
 			if fmt.Sprintf("%p", r.Handler(h)) != fmt.Sprintf("%p", h) || r.RoundTripper(http.DefaultTransport) != http.DefaultTransport ||
-				r.Hook(SeamStore) != nil || r.TLSConfig(nil) != nil || r.Listener(nil) != nil || r.Dial(nil) != nil {
+				r.Hook(SeamStore) != nil || r.TLSConfig(nil) != nil || r.Listener(nil) != nil || r.Dial(nil) != nil || r.ProbeDial(nil) != nil {
 				t.Error("an injector is not what it was given")
 			}
 			r.Clear()
@@ -217,7 +217,7 @@ func TestLocks(t *testing.T) {
 			switch {
 			case s.Spec.Kind == "crash.at" || s.Info.Layer == "store":
 				want = 1
-			case s.Info.Layer == "botapi" || s.Info.Layer == "dial" || s.Info.Layer == "delivery":
+			case s.Info.Layer == "botapi" || s.Info.Layer == "dial" || s.Info.Layer == "probe" || s.Info.Layer == "delivery":
 				want = 0
 			case s.Spec.Kind == "net.stop_accept" || s.Spec.Kind == "net.accept_error": // they take no count
 				want = 5

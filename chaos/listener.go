@@ -22,29 +22,29 @@ const (
 // Listener returns ln with the net.* faults and tls.handshake_stall in it. It
 // belongs directly above the socket, beneath TLS. net.refuse can only reset
 // connections that the kernel has already taken; see ReopenListener.
-func (r *Registry) Listener(ln net.Listener) net.Listener { return r.ReopenListener(ln, nil) }
+func (s *Scope) Listener(ln net.Listener) net.Listener { return s.ReopenListener(ln, nil) }
 
 // ReopenListener is as Listener, but net.refuse really closes the socket, so
 // that peers see ECONNREFUSED, and calls reopen when the fault is over. reopen
 // must listen on the same address: the one that was bound, not port 0. It is
 // tried for five seconds; then Accept returns its error.
-func (r *Registry) ReopenListener(ln net.Listener, reopen func() (net.Listener, error)) net.Listener {
-	if !r.Enabled() {
+func (s *Scope) ReopenListener(ln net.Listener, reopen func() (net.Listener, error)) net.Listener {
+	if !s.Enabled() {
 		return ln
 	}
 	l := &listener{
-		reg: r, reopen: reopen, inner: ln, addr: ln.Addr(),
+		reg: s, reopen: reopen, inner: ln, addr: ln.Addr(),
 		conns: make(map[*conn]struct{}), parked: make(map[*conn]struct{}), done: make(chan struct{}),
 	}
-	r.attach(seamConn)
-	r.mu.Lock()
-	r.listeners[l] = struct{}{}
-	r.mu.Unlock()
+	s.attach(seamConn)
+	s.mu.Lock()
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
 	return l
 }
 
 type listener struct {
-	reg    *Registry
+	reg    *Scope
 	reopen func() (net.Listener, error)
 	addr   net.Addr
 	done   chan struct{}
@@ -220,6 +220,9 @@ func (l *listener) swapped(inner net.Listener) bool {
 
 // injected is called when a fault has become active.
 func (l *listener) injected(f *fault) {
+	if !l.reg.holds(f) {
+		return
+	}
 	l.shut(f)
 	if !l.reg.opts.Leashed && f.b.conn != nil && f.b.conn.acceptError == syscall.EINVAL {
 		l.mu.Lock()

@@ -102,6 +102,7 @@ func apiEffects() []apiEffect {
 		{"botapi.429 long", Spec{Kind: "botapi.429", Params: p("retry_after", "60")}, says(429, "retry after 60", 60), 0},
 		{"botapi.5xx", Spec{Kind: "botapi.5xx"}, says(500, "Internal Server Error: restart", 0), 0},
 		{"botapi.5xx 504", Spec{Kind: "botapi.5xx", Params: p("code", "504")}, says(504, "Gateway Timeout", 0), 0},
+		{"botapi.unauthorized", Spec{Kind: "botapi.unauthorized"}, says(401, "Unauthorized", 0), 0},
 		{"botapi.html", Spec{Kind: "botapi.html"}, func(a answer) bool {
 			return a.status == 502 && strings.Contains(a.body, "<html>") && a.header.Get("Content-Type") == "text/html"
 		}, 0},

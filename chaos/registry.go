@@ -24,6 +24,8 @@ type Options struct {
 	// OnChange is told of each injection and each end, one call at a time and in
 	// the order in which they happened. It may call the registry.
 	OnChange func(Change)
+	// WallClock tells the wall clock's time, which may jump; nil means time.Now.
+	WallClock func() time.Time
 }
 
 // Event says what happened to a fault.
@@ -72,6 +74,7 @@ type Registry struct {
 	table atomic.Pointer[table] // nil while no fault is active
 
 	attached [seamCount]atomic.Int32
+	fired    map[Kind]*atomic.Uint64 // never changed
 
 	mu        sync.Mutex
 	closed    bool
@@ -84,7 +87,10 @@ type Registry struct {
 }
 
 // table holds the active faults by the seam at which they act.
-type table struct{ conn, tls, http, api, dial, hook []*fault }
+type table struct {
+	conn, tls, http, api, dial, hook, probe []*fault
+	scoped                                  bool // one of them has a scope
+}
 
 type seam int
 
@@ -95,20 +101,33 @@ const (
 	seamAPI
 	seamDial
 	seamHook
+	seamProbe
 	seamCount
 )
 
 // New returns an empty registry.
 func New(o Options) *Registry {
-	return &Registry{opts: o, start: time.Now(), listeners: make(map[*listener]struct{})}
+	if o.WallClock == nil {
+		o.WallClock = time.Now
+	}
+	r := &Registry{opts: o, start: time.Now(), listeners: make(map[*listener]struct{}), fired: make(map[Kind]*atomic.Uint64)}
+	for _, k := range Kinds() {
+		r.fired[k.Kind] = new(atomic.Uint64)
+	}
+	return r
 }
 
 // Enabled reports whether faults can be injected at all.
 func (r *Registry) Enabled() bool { return r != nil && r.opts.Enabled }
 
-// Inject makes a fault active until its lease ends. Faults of one kind may be
-// active together; the one injected first is asked first.
-func (r *Registry) Inject(s Spec) (*Lease, error) {
+// Leashed reports whether faults are planned and counted without acting.
+func (r *Registry) Leashed() bool { return r != nil && r.opts.Leashed }
+
+// Destructive reports whether the kinds that are marked so are allowed.
+func (r *Registry) Destructive() bool { return r != nil && r.opts.Destructive }
+
+// prepare checks the spec and makes the fault that it describes.
+func (r *Registry) prepare(s Spec) (*fault, error) {
 	if !r.Enabled() {
 		return nil, ErrDisabled
 	}
@@ -132,13 +151,34 @@ func (r *Registry) Inject(s Spec) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-
-	f := &fault{
+	return &fault{
 		reg: r, spec: s, info: k.Info, b: b,
 		done:    make(chan struct{}),
 		rng:     rand.New(rand.NewPCG(s.Seed, 0x6475616c6772616d)),
 		adopted: make(map[*conn]struct{}),
+	}, nil
+}
+
+// Plan returns what Inject would make active, or the error that it would return.
+// Nothing changes.
+func (r *Registry) Plan(s Spec) (Status, error) {
+	f, err := r.prepare(s)
+	if err != nil {
+		return Status{}, err
 	}
+	f.born = r.now()
+	f.lease(f.spec.For)
+	return f.status(), nil
+}
+
+// Inject makes a fault active until its lease ends. Faults of one kind may be
+// active together; the one injected first is asked first.
+func (r *Registry) Inject(s Spec) (*Lease, error) {
+	f, err := r.prepare(s)
+	if err != nil {
+		return nil, err
+	}
+	s = f.spec
 	r.mu.Lock()
 	if r.closed {
 		r.mu.Unlock()
@@ -147,11 +187,11 @@ func (r *Registry) Inject(s Spec) (*Lease, error) {
 	r.lastID++
 	f.id = r.lastID
 	f.born = r.now()
-	f.deadline.Store(int64(f.born + s.For))
+	f.lease(s.For)
 	r.active = append(r.active, f)
 	r.rebuild()
 	r.expiries.Add(1)
-	f.timer = time.AfterFunc(s.For, f.expire)
+	f.timer = time.AfterFunc(min(s.For, lookEvery), f.expire)
 	ls := slices.Collect(maps.Keys(r.listeners))
 	r.note(EventInjected, f)
 	r.mu.Unlock()
@@ -210,7 +250,35 @@ func (r *Registry) List() []Status {
 	return out
 }
 
+// Fired returns how many units each kind of the catalogue has hit since the
+// registry was made, by faults that have ended too.
+func (r *Registry) Fired() map[Kind]uint64 {
+	out := make(map[Kind]uint64)
+	for _, k := range Kinds() {
+		out[k.Kind] = 0
+		if r != nil {
+			out[k.Kind] = r.fired[k.Kind].Load()
+		}
+	}
+	return out
+}
+
+// Acting returns the kinds of the faults that act now, in the order of their
+// injection. It costs one atomic load if there is none.
+func (r *Registry) Acting() []Kind {
+	if r == nil || r.opts.Leashed || r.load() == nil {
+		return nil
+	}
+	var out []Kind
+	for _, s := range r.List() {
+		out = append(out, s.Spec.Kind)
+	}
+	return out
+}
+
 func (r *Registry) now() time.Duration { return time.Since(r.start) }
+
+func (r *Registry) wall() time.Time { return r.opts.WallClock() }
 
 // load returns the active faults, or nil. It is the whole cost of an injector
 // when nothing is wrong.
@@ -221,7 +289,7 @@ func (r *Registry) attach(s seam) { r.attached[s].Add(1) }
 func (r *Registry) isAttached(b *behaviour) bool {
 	on := func(s seam) bool { return r.attached[s].Load() > 0 }
 	return b.conn != nil && on(seamConn) || b.tls != nil && on(seamTLS) || b.http != nil && on(seamHTTP) ||
-		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook)
+		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook) || b.probe != nil && on(seamProbe)
 }
 
 // rebuild makes the table anew. r.mu is held.
@@ -232,6 +300,7 @@ func (r *Registry) rebuild() {
 	}
 	t := &table{}
 	for _, f := range r.active {
+		t.scoped = t.scoped || f.spec.Scope != ""
 		add := func(l *[]*fault, acts bool) {
 			if acts {
 				*l = append(*l, f)
@@ -243,6 +312,7 @@ func (r *Registry) rebuild() {
 		add(&t.api, f.b.api != nil)
 		add(&t.dial, f.b.dial != nil)
 		add(&t.hook, f.b.hook != nil)
+		add(&t.probe, f.b.probe != nil)
 	}
 	r.table.Store(t)
 }

@@ -13,16 +13,16 @@ import (
 
 // RoundTripper returns rt with the botapi.* faults around it. Its errors name
 // no URL: that holds the bot's token.
-func (r *Registry) RoundTripper(rt http.RoundTripper) http.RoundTripper {
-	if !r.Enabled() {
+func (s *Scope) RoundTripper(rt http.RoundTripper) http.RoundTripper {
+	if !s.Enabled() {
 		return rt
 	}
-	r.attach(seamAPI)
-	return &roundTripper{r, rt}
+	s.attach(seamAPI)
+	return &roundTripper{s, rt}
 }
 
 type roundTripper struct {
-	reg  *Registry
+	reg  *Scope
 	next http.RoundTripper
 }
 

@@ -21,6 +21,9 @@ type Kind string
 // a sensible default.
 type Spec struct {
 	Kind Kind `json:"kind"`
+	// Scope keeps the fault to the injectors of a [Scope] with that name; empty means
+	// all of them.
+	Scope string `json:"scope,omitempty"`
 	// For is the length of the lease, at most MaxLease; 0 means DefaultLease.
 	For time.Duration `json:"for,omitempty"`
 	// Share is the part of the units that is hit, in (0, 1]; 0 means all.

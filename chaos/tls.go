@@ -18,11 +18,11 @@ import (
 // client that resumes a session would never see the fault's certificate. For
 // the same reason all accepted connections are closed when a TLS fault is
 // injected, so the listener beneath should be this registry's.
-func (r *Registry) TLSConfig(base *tls.Config) *tls.Config {
-	if !r.Enabled() || base == nil {
+func (s *Scope) TLSConfig(base *tls.Config) *tls.Config {
+	if !s.Enabled() || base == nil {
 		return base
 	}
-	r.attach(seamTLS)
+	s.attach(seamTLS)
 	cfg := base.Clone()
 	inner := base.GetConfigForClient
 	cfg.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -33,7 +33,7 @@ func (r *Registry) TLSConfig(base *tls.Config) *tls.Config {
 				return nil, err
 			}
 		}
-		t := r.load()
+		t := s.load()
 		if t == nil {
 			return good, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type Bot struct {
 	log     zerolog.Logger
 	metrics *botMetrics
 	lanes   *dispatch.Dispatcher
+	faults  func() []Fault // injected on purpose; nil: never any
 
 	poller *polling.Poller
 
@@ -133,7 +135,8 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 		if err := load(o.Ledger, keyProbe, &b.probe.memory); err != nil {
 			return nil, err
 		}
-		b.probe.noteAddress(o.Webhook.Params.IPAddress)
+		b.probe.pinned, _ = netip.ParseAddr(o.Webhook.Params.IPAddress)
+		b.probe.address = b.probe.pinned
 		b.probe.judge = probe.Judge{Bad: o.Thresholds.ProbeBad, Of: o.Thresholds.ProbeOf, Impostors: o.Thresholds.ProbeImpostors}
 	}
 	b.secrets.follow(b.identity, time.Now())
@@ -321,6 +324,10 @@ func (b *Bot) step(ctx context.Context, e failover.Event, onset ...time.Time) {
 // saved with the state, or alone if that stays as it is. onset is when what caused
 // the event began, if that is known.
 func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...time.Time) error {
+	switch e.Kind {
+	case failover.Trip, failover.SetFailed, failover.SetUnknown:
+		e.Drill = b.drilled(e.At)
+	}
 	n, f := b.opt.Policy.Step(b.state, e)
 	if f.Would != failover.NoJob {
 		b.noteWould(ctx, e.At, f)
@@ -335,7 +342,7 @@ func (b *Bot) apply(ctx context.Context, e failover.Event, a *audit, onset ...ti
 			cause = e.Cause
 		}
 		moved = &Event{At: e.At, Bot: b.opt.Name, Kind: EventPhase, Epoch: n.Epoch,
-			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence}
+			From: b.state.Phase.String(), To: n.Phase.String(), Cause: cause.Name, Evidence: cause.Evidence, Drill: n.Drill}
 	}
 	if f.Persist || a != nil {
 		err := b.save(ctx, n, a, moved)

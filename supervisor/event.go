@@ -35,13 +35,17 @@ const (
 	// EventSecret: something changed about the webhook's secret token; Name says
 	// what.
 	EventSecret = "secret"
+	// EventFault: a fault was injected on purpose or has ended; Name is its kind,
+	// Level what became of it, Evidence the operator's reason, Seconds its lease and
+	// Count how much it hit.
+	EventFault = "fault"
 	// EventHandover: a handover is complete, with the timing of all its steps.
 	EventHandover = "handover"
 )
 
 // EventKinds lists the kinds that are journaled.
 func EventKinds() []string {
-	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret}
+	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret, EventFault}
 }
 
 // Event is one line of a bot's story. It holds neither token nor message text.
@@ -55,12 +59,16 @@ type Event struct {
 	Cause    string    `json:"cause,omitempty"`
 	Evidence string    `json:"evidence,omitempty"`
 	Name     string    `json:"name,omitempty"`  // of a step or signal, or what happened
-	Level    string    `json:"level,omitempty"` // of a signal
+	Level    string    `json:"level,omitempty"` // of a signal or fault
 	Source   string    `json:"source,omitempty"`
 	Count    int       `json:"count,omitempty"`
 	Seconds  float64   `json:"seconds,omitempty"` // a duration, by Kind
 	Error    string    `json:"error,omitempty"`
 	Handover *Handover `json:"handover,omitempty"`
+	// Fault is the number of an injected fault. Drill says that such a fault is what
+	// the change of phase comes from.
+	Fault uint64 `json:"fault,omitempty"`
+	Drill bool   `json:"drill,omitempty"`
 	// By is who gave an operator's command; nil if the program itself did.
 	By *console.Caller `json:"by,omitempty"`
 }
@@ -76,7 +84,9 @@ type Handover struct {
 	Done     time.Time      `json:"done"`    // when the new transport answered
 	First    time.Time      `json:"first_update,omitzero"`
 	Attempts int            `json:"attempts"`
-	Steps    []Step         `json:"steps"`
+	// Drill: it is the doing of a fault that was injected on purpose.
+	Drill bool   `json:"drill,omitempty"`
+	Steps []Step `json:"steps"`
 }
 
 // Step is one named step of a handover.
@@ -125,6 +135,12 @@ func (b *Bot) emit(e Event) {
 	if e.Count != 0 {
 		l.Int("count", e.Count)
 	}
+	if e.Fault != 0 {
+		l.Uint64("fault_id", e.Fault)
+	}
+	if e.Drill {
+		l.Bool("drill", true)
+	}
 	if e.By != nil {
 		l.Str("by", e.By.User).Int64("by_uid", e.By.UID).Int64("by_pid", e.By.PID)
 	}
@@ -139,7 +155,7 @@ func (e Event) level() zerolog.Level {
 	switch {
 	case e.Kind == EventLoss || e.Kind == EventForeign:
 		return zerolog.ErrorLevel
-	case e.Kind == EventSignal && e.Level == Tripped.String(), e.Kind == EventWould, e.Error != "":
+	case e.Kind == EventSignal && e.Level == Tripped.String(), e.Kind == EventWould, e.Kind == EventFault, e.Error != "":
 		return zerolog.WarnLevel
 	case e.Kind == EventStep, e.Kind == EventSignal:
 		return zerolog.DebugLevel
@@ -171,6 +187,8 @@ func eventMessage(e Event) string {
 		return "handover complete"
 	case EventSecret:
 		return "secret token"
+	case EventFault:
+		return "fault injected on purpose"
 	}
 	return e.Kind
 }
@@ -182,14 +200,19 @@ func (b *Bot) record(ctx context.Context, e Event) {
 	if !e.durable() {
 		return
 	}
-	entry, err := e.entry()
-	if err == nil {
-		// It has happened, also if the process is being stopped meanwhile.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
-		defer cancel()
-		err = b.ledger.Save(ctx, nil, entry)
-	}
-	if err != nil {
+	if err := b.write(ctx, e); err != nil {
 		b.log.Warn().Err(err).Str("event", e.Kind).Msg("the journal could not be written")
 	}
+}
+
+// write puts the event into the journal.
+func (b *Bot) write(ctx context.Context, e Event) error {
+	entry, err := e.entry()
+	if err != nil {
+		return err
+	}
+	// It has happened, also if the process is being stopped meanwhile.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveDeadline)
+	defer cancel()
+	return b.ledger.Save(ctx, nil, entry)
 }

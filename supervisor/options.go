@@ -59,6 +59,11 @@ type Options struct {
 	Logger   zerolog.Logger
 	// ShutdownTimeout bounds the drain of the lanes at the end; default 15 s.
 	ShutdownTimeout time.Duration
+	// Faults lists those that were injected on purpose and act now, and for two
+	// minutes at least those that have ended. A failover that one of them causes is
+	// a drill's: it is not counted. Nil: there never are any. It is called often and
+	// from many goroutines.
+	Faults func() []Fault
 }
 
 // ListenerOptions describes one address that webhooks are received on. Bots may

@@ -37,7 +37,8 @@ type probeWatch struct {
 	last    probe.Result
 	lastFor uint64 // the epoch that last was sent in
 	memory  probeMemory
-	address netip.Addr // that Telegram last used
+	address netip.Addr // that Telegram uses; invalid if that isn't known
+	pinned  netip.Addr // that the webhook is set with
 }
 
 // probeHurry is how long a probe that fails makes everything look closer. If
@@ -207,8 +208,14 @@ func (b *Bot) probeReady(now time.Time) (bool, string) {
 	return false, "the probe is bad: " + w.words()
 }
 
-// noteAddress remembers where Telegram delivers to.
-func (w *probeWatch) noteAddress(s string) {
+// noteAddress remembers where Telegram delivers to. Without a webhook it delivers
+// nowhere: where it last did may be what broke it, and the next set looks the name
+// up anew, as the probe does then.
+func (w *probeWatch) noteAddress(s string, registered bool) {
+	if !registered {
+		w.address = w.pinned
+		return
+	}
 	if a, err := netip.ParseAddr(s); err == nil {
 		w.address = a
 	}

@@ -13,7 +13,8 @@ func encode(s failover.State) ([]byte, error) { return json.Marshal(s) }
 
 // begin opens the record of a handover.
 func (b *Bot) begin(e failover.Event, old, n failover.State, f failover.Effects, onset []time.Time) {
-	b.current = &Handover{Epoch: n.Epoch, From: old.Mode(), To: n.Mode(), Cause: n.Cause, Onset: e.At, Decided: e.At}
+	b.current = &Handover{Epoch: n.Epoch, From: old.Mode(), To: n.Mode(), Cause: n.Cause, Onset: e.At, Decided: e.At,
+		Drill: n.Drill && n.Cause.Name != failover.CauseOperator}
 	if len(onset) > 0 && !onset[0].IsZero() {
 		b.current.Onset = onset[0]
 	}
@@ -49,7 +50,7 @@ func (b *Bot) finish(ctx context.Context, e failover.Event, old, n failover.Stat
 	b.metrics.handoverDone(h)
 	b.record(ctx, Event{At: e.At, Bot: b.opt.Name, Kind: EventHandover, Epoch: n.Epoch,
 		From: h.From.String(), To: h.To.String(), Cause: h.Cause.Name, Evidence: h.Cause.Evidence,
-		Seconds: h.Done.Sub(h.Onset).Seconds(), Handover: &h})
+		Seconds: h.Done.Sub(h.Onset).Seconds(), Drill: h.Drill, Handover: &h})
 	if b.opt.Notify != nil && h.From != h.To { // a renewal hands nothing over
 		b.calls.Go(func() { b.opt.Notify(ctx, h) })
 	}

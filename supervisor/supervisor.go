@@ -88,6 +88,7 @@ func (s *Supervisor) add(o BotOptions) error {
 	if err != nil {
 		return err
 	}
+	b.faults = s.opt.Faults
 	if l != nil {
 		u, _ := url.Parse(o.Webhook.Params.URL) // validated
 		path := u.EscapedPath()

@@ -33,6 +33,7 @@ func (s *Supervisor) conditions(views []view, now time.Time) []warning.Condition
 		all = append(all, warning.Condition{Code: warning.StoreSlow, Since: h.InProgress,
 			Evidence: fmt.Sprintf("A commit has been in progress for %.1f s", now.Sub(h.InProgress).Seconds())})
 	}
+	all = append(all, s.faultConditions()...)
 	for i, b := range s.bots {
 		all = append(all, b.conditions(views[i], now)...)
 	}

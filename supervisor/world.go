@@ -164,7 +164,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		}))
 	}
 	b.watchDrift(ctx, now, info)
-	b.probe.noteAddress(info.IPAddress)
+	b.probe.noteAddress(info.IPAddress, info.URL != "")
 	if current && b.state.Phase == failover.Polling {
 		b.polls.sampled(sent, info.PendingUpdateCount, b.poller.Progress())
 	}
@@ -232,7 +232,9 @@ func (b *Bot) tellLedger(ctx context.Context, now time.Time, info botapi.Webhook
 	if tick {
 		w.ledgerTick = now
 	}
-	before := w.quiet
+	// Not since it has been quiet: a hole that opened in a quiet hour would never
+	// be settled.
+	before := w.lastAt.Add(-settleAfter)
 	b.calls.Go(func() {
 		c, cancel := context.WithTimeout(ctx, saveDeadline)
 		defer cancel()

@@ -62,6 +62,8 @@ type testWorld struct {
 
 	hosts   []*host
 	cleanup []func()
+	// injected is what the supervisor is told of faults; nil: nothing.
+	injected func() []supervisor.Fault
 
 	mu     sync.Mutex
 	events []supervisor.Event
@@ -197,7 +199,7 @@ func (w *testWorld) start(hook func(h *host, point string) error) *host {
 	h.cancel = cancel
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: []supervisor.BotOptions{bo}, Health: h.store.Health, Logger: w.log, Registry: w.reg,
-		Listeners: []supervisor.ListenerOptions{lo},
+		Listeners: []supervisor.ListenerOptions{lo}, Faults: w.injected,
 	})
 	if err != nil {
 		w.t.Fatal(err)

@@ -47,6 +47,7 @@ func TestViolations(t *testing.T) {
 		{"the mode stayed", Outage, func(_ *Row, s *Sample) { s.Failovers, s.Changes = 0, 0 }, "stayed"},
 		{"it moved for another reason", Outage, func(_ *Row, s *Sample) { s.Failovers = 0 }, "not taken for an outage"},
 		{"and may", Outage, func(r *Row, s *Sample) { r.Stays, s.Failovers = true, 0 }, ""},
+		{"back late", Outage, func(_ *Row, s *Sample) { s.Failback = FailbackMost + 1 }, "came back"},
 		{"lost", Outage, func(_ *Row, s *Sample) { s.Lost = 1 }, "1 lost"},
 		{"doubled", FalseAlarm, func(_ *Row, s *Sample) { s.Doubled = 1 }, "1 doubled"},
 		{"reordered", Flapping, func(_ *Row, s *Sample) { s.Reordered = 1 }, "1 reordered"},

@@ -101,8 +101,8 @@ func (r *Report) Page(w io.Writer) error {
 	p("- **Detect** is when a signal that moves the mode held, **decide** when the decision was on disk, **switch** when getUpdates answered, **first** when the bot took the first update that polling brought. Median / 99th percentile / most, in seconds, from the fault's onset; or, where no update waited then, from the first one that the fault stranded.")
 	p("- **Longest wait** is the longest that any update waited for the bot to take it, whichever way it came.")
 	p("- **L/D/R** is lost, doubled, out of order: what Telegram handed out against what the bot wrote down. dualgram's own counters are not asked.")
-	p("- **Changes** is registrations made and ended at Telegram, the most in a run. **Failback** is from the fault's end to the webhook's lasting registration; the hold-down of 60 s, doubled by each relapse, is in it.")
-	p("- Bounds that the program checks: each first update within %g s, %g s in the median for faults that the host itself sees; L/D/R all 0; no failover in a false alarm; at most %d in an hour of flapping; and a mode that takes updates in at the end.\n", Budget.Seconds(), LocalMedian.Seconds(), FlappingFailovers)
+	p("- **Changes** is registrations made and ended at Telegram, the most in a run. **Failback** is from the fault's end to the webhook's lasting registration; the hold-down is in it: 120 s here, since the faults come within ten minutes of the webhook's proof.")
+	p("- Bounds that the program checks: each first update within %g s, %g s in the median for faults that the host itself sees; L/D/R all 0; no failover in a false alarm; at most %d in an hour of flapping; the webhook back within %g min of an outage's end; and a mode that takes updates in at the end.\n", Budget.Seconds(), LocalMedian.Seconds(), FlappingFailovers, FailbackMost.Minutes())
 
 	p("## Outages\n")
 	p("| What was done | Seen by | Traffic | Runs | Detect | Decide | Switch | First | Longest wait | L/D/R | Changes | Failback |")

@@ -29,6 +29,9 @@ const (
 	LocalMedian = 3 * time.Second
 	// FlappingFailovers is the most that an hour of flapping may cost.
 	FlappingFailovers = 4
+	// FailbackMost is the most that the way back may take after the fault's end:
+	// a hold-down doubled twice, and the proof.
+	FailbackMost = 6 * time.Minute
 )
 
 // backlogRate is the traffic at which the backlog of an outage takes longer to
@@ -110,6 +113,9 @@ func (r *Row) sampleViolations(s Sample, bad func(Sample, string, ...any)) {
 	case Outage:
 		if s.First > Budget {
 			bad(s, "the first update by the standby came after %v", s.First.Round(time.Millisecond))
+		}
+		if s.Failback > FailbackMost {
+			bad(s, "the webhook came back %v after the fault's end", s.Failback.Round(time.Second))
 		}
 		if s.Eaten > 0 && (s.Switch == None || s.Switch > Budget) {
 			bad(s, "updates were eaten for %v", s.Switch.Round(time.Millisecond))

@@ -57,6 +57,8 @@ const (
 	groupWatch = "watch"
 	groupRule  = "rule"
 	groupSetup = "setup"
+
+	groupRehearse = "rehearse"
 )
 
 const rootLong = `dualgram takes in the updates of Telegram bots by webhook. When the webhook
@@ -83,14 +85,14 @@ func (a *app) root() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddGroup(&cobra.Group{ID: groupRun, Title: "Run:"}, &cobra.Group{ID: groupWatch, Title: "Watch:"},
-		&cobra.Group{ID: groupRule, Title: "Overrule:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"})
+		&cobra.Group{ID: groupRule, Title: "Overrule:"}, &cobra.Group{ID: groupRehearse, Title: "Rehearse:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFlag, "config", "", "configuration `file`")
 	flags.VarP(&a.output, "output", "o", "how to print data: table or json")
 	flags.Var(&a.color, "color", "colour: auto, always or never (NO_COLOR=1 means never)")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(a.runCommand(), a.simCommand(), a.demoCommand(), a.statusCommand(), a.eventsCommand(),
-		a.switchCommand(), a.holdCommand(), a.ackCommand(), a.configCommand(), a.versionCommand())
+		a.switchCommand(), a.holdCommand(), a.ackCommand(), a.chaosCommand(), a.configCommand(), a.versionCommand())
 	root.SetHelpCommand(helpCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

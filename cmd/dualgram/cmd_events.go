@@ -252,7 +252,11 @@ func eventWords(ev console.Event) string {
 	case supervisor.EventPhase:
 		return joinWords(", ", phaseName(e.From)+", then "+phaseName(e.To), because)
 	case supervisor.EventHandover:
-		return joinWords(", ", fmt.Sprintf("%s to %s, complete in %s", e.From, e.To, took), because)
+		s := fmt.Sprintf("%s to %s, complete in %s", e.From, e.To, took)
+		if e.Drill {
+			s += " (a drill)"
+		}
+		return joinWords(", ", s, because)
 	case supervisor.EventFirstUpdate:
 		return fmt.Sprintf("the first new update by %s, after %s", e.Source, took)
 	case supervisor.EventTrial:
@@ -262,6 +266,17 @@ func eventWords(ev console.Event) string {
 	case supervisor.EventOperator:
 		s := strings.ReplaceAll(e.Name, "_", " ")
 		if e.Seconds > 0 {
+			s += " for " + took
+		}
+		if e.By != nil {
+			s += " by " + e.By.String()
+		}
+		return joinWords(": ", s, e.Evidence)
+	case supervisor.EventFault:
+		s := fmt.Sprintf("%s %s", e.Name, e.Level)
+		if e.Fault != 0 {
+			s += fmt.Sprintf(" after %s, having hit %d", took, e.Count)
+		} else {
 			s += " for " + took
 		}
 		if e.By != nil {

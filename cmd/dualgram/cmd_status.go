@@ -8,6 +8,7 @@ import (
 
 	"dualgram/cmd/dualgram/config"
 	"dualgram/supervisor/console"
+	"dualgram/supervisor/warning"
 
 	"github.com/spf13/cobra"
 )
@@ -57,13 +58,37 @@ func statusOK(st console.Status) bool {
 // printStatus prints for people; now is what ages are counted from.
 func printStatus(p *printer, st console.Status, now time.Time) {
 	p.printf("dualgram %s, up %s, %s\n", oneLine(st.Version), age(st.StartedAt, now), plural(len(st.Bots), "bot"))
+	for _, f := range st.Faults {
+		p.printf("%s\n", p.paint(red, faultBanner(f)))
+	}
 	for _, w := range st.Warnings {
-		p.printf("%s\n", warningLine(p, w))
+		if w.Code != faultActive || len(st.Faults) == 0 { // the banner says it
+			p.printf("%s\n", warningLine(p, w))
+		}
 	}
 	for _, b := range st.Bots {
 		p.printf("\n")
 		printBot(p, b, st.Warnings, now)
 	}
+}
+
+// faultActive is the warning that the banner stands for.
+const faultActive = string(warning.FaultActive)
+
+// faultBanner says what is broken on purpose.
+func faultBanner(f console.Fault) string {
+	word := "FAULT INJECTED"
+	if f.State == console.FaultLeashed {
+		word = "FAULT PLANNED (leashed)"
+	}
+	s := fmt.Sprintf("*** %s: %s, %s left, hit %d, by %s", word, f.Kind, leftWords(f), f.Fired+f.Would, f.By)
+	if f.Bot != "" {
+		s += ", bot " + f.Bot
+	}
+	if f.Reason != "" {
+		s += " (" + f.Reason + ")"
+	}
+	return oneLine(s + fmt.Sprintf(". To end it: dualgram chaos clear %d ***", f.ID))
 }
 
 // printBot prints one bot; the warnings of the process stand above all bots.

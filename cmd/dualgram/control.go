@@ -115,6 +115,9 @@ func (c *control) do(ctx context.Context, method, path string, query url.Values,
 	return nil
 }
 
+// errFaultEnded: the fault that was asked for is over.
+var errFaultEnded = errors.New("the fault is over")
+
 // refused turns an answer that is an error into an exit code.
 func refused(status string, answer []byte) error {
 	var e console.Error
@@ -124,6 +127,8 @@ func refused(status string, answer []byte) error {
 	switch e.Code {
 	case console.CodeBadRequest, console.CodeUnknownBot:
 		return misuse(e.Message, e.Fix)
+	case console.CodeEnded:
+		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix, err: errFaultEnded}
 	case console.CodeRefused, console.CodeNotSaved:
 		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix}
 	}

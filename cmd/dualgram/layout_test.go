@@ -29,6 +29,7 @@ func TestImportRule(t *testing.T) {
 		"supervisor/dispatch":     {"transport", "transport/delivery", "store"},
 		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "supervisor/warning", "transport", "transport/", "store"},
 		"chaos":                   {"chaos/pki"},
+		"chaos/drill":             {"chaos", "chaos/pki"},
 		"chaos/pki":               {},
 		"chaos/memnet":            {},
 		"chaos/telegramsim":       {},

@@ -14,6 +14,11 @@
 // reads the journals of all bots by one cursor, which neither repeats nor loses an
 // entry and outlives a restart.
 //
+// GET /v1/chaos lists the faults that can be injected and those that are; POST
+// /v1/chaos/faults injects one, for a time that has to be given, and DELETE ends one
+// or all. A fault with a lease_s ends by itself unless POST
+// /v1/chaos/faults/{id}/renew keeps it alive.
+//
 // # Stability
 //
 // Every answer names its schema, such as dualgram/status/v1. Within v1 fields
@@ -49,6 +54,8 @@ type Status struct {
 	Bots []Bot `json:"bots"`
 	// Warnings concern the process as a whole; never null.
 	Warnings []Warning `json:"warnings"`
+	// Faults are injected on purpose and active now; never null.
+	Faults []Fault `json:"faults"`
 }
 
 // Bot is the state of one bot.
@@ -228,6 +235,7 @@ const (
 	CodeBadRequest = "bad_request" // the request is not understood
 	CodeUnknownBot = "unknown_bot" // there is no bot of the name
 	CodeRefused    = "refused"     // a guard says no; nothing has changed
+	CodeEnded      = "ended"       // it is over already, or never was
 	CodeNotSaved   = "not_saved"   // the store does not commit; nothing has changed
 	CodeStarting   = "starting"    // ask again in a moment
 )
@@ -252,7 +260,7 @@ func (f *Failure) status() int {
 	switch f.Code {
 	case CodeBadRequest:
 		return http.StatusBadRequest
-	case CodeUnknownBot:
+	case CodeUnknownBot, CodeEnded:
 		return http.StatusNotFound
 	case CodeRefused:
 		return http.StatusConflict

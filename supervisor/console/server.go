@@ -30,6 +30,8 @@ type Options struct {
 	// Operator is.
 	Events   EventsProvider
 	Operator Operator
+	// Faults may be nil as well: the resources of the faults answer 501 then.
+	Faults Faults
 	// StopTimeout bounds the wait for requests in progress; 0 means 2 s.
 	StopTimeout time.Duration
 	// Routes are further handlers by pattern, as for [http.ServeMux].
@@ -243,6 +245,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/bots/{name}/switch", s.postSwitch)
 	mux.HandleFunc("POST /v1/bots/{name}/hold", s.postHold)
 	mux.HandleFunc("POST /v1/bots/{name}/ack", s.postAck)
+	s.faultRoutes(mux)
 	for pattern, h := range s.o.Routes {
 		mux.Handle(pattern, h)
 	}
@@ -259,7 +262,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	st.Schema = SchemaStatus
-	st.Bots, st.Warnings = notNil(st.Bots), notNil(st.Warnings)
+	st.Bots, st.Warnings, st.Faults = notNil(st.Bots), notNil(st.Warnings), notNil(st.Faults)
 	for i := range st.Bots {
 		b := &st.Bots[i]
 		b.Signals, b.Warnings = notNil(b.Signals), notNil(b.Warnings)

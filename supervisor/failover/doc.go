@@ -25,6 +25,8 @@
 //   - I8. A renewal begins only in webhook mode and leaves it only if Telegram
 //     refused the set or did not answer it; what it was to replace is never taken
 //     for somebody else's.
+//   - I9. What an injected fault causes is counted neither towards the freeze nor
+//     as a relapse, and what nobody injected always is.
 //
 // Words: a failover goes from webhook to polling, a failback the other way; a
 // handover is either. The epoch counts handovers. The trial is the time after a

@@ -14,7 +14,7 @@ const (
 	// is set if the poller ended because a webhook is active.
 	World
 	// Trip: the detector says the webhook is broken. Cause, Excused,
-	// StoreFailing, Blind. Level-triggered: it is repeated while it holds.
+	// StoreFailing, Blind, Drill. Level-triggered: it is repeated while it holds.
 	Trip
 	// Proven: the trial is passed. Epoch.
 	Proven
@@ -26,12 +26,13 @@ const (
 	PollFailed
 	// SetAcked: the job ToWebhook ended well. Epoch.
 	SetAcked
-	// SetFailed: Telegram refused the webhook; there is none now. Epoch, Cause.
+	// SetFailed: Telegram refused the webhook; there is none now. Epoch, Cause,
+	// Drill.
 	SetFailed
 	// SetUnsent: nothing was asked of Telegram, or nothing was done about it: what
 	// was registered before still is. Epoch, Cause.
 	SetUnsent
-	// SetUnknown: the set may or may not have happened. Epoch, Cause.
+	// SetUnknown: the set may or may not have happened. Epoch, Cause, Drill.
 	SetUnknown
 	// Refused: the Bot API says that the token is not valid; as a job's result,
 	// or from another call while no job is under way. Epoch, Cause.
@@ -131,6 +132,9 @@ type Event struct {
 	Excused      bool // a stall that our own downtime or refusals explain
 	StoreFailing bool
 	Blind        bool // the Bot API doesn't answer either: polling would be no better
+
+	// Trip, SetFailed, SetUnknown
+	Drill bool // a fault that was injected on purpose acts, or did so lately
 
 	// PollFailed
 	Conflict bool

@@ -93,7 +93,7 @@ func (w *fuzzed) play(what, x byte) {
 	case 11:
 		w.step(Event{Kind: World, URL: Unreachable})
 	case 12, 13, 14:
-		w.step(Event{Kind: Trip, Cause: Cause{Name: "stall"}, Excused: bit(0), StoreFailing: bit(1), Blind: x>>2&7 == 7})
+		w.step(Event{Kind: Trip, Cause: Cause{Name: "stall"}, Excused: bit(0), StoreFailing: bit(1), Blind: x>>2&7 == 7, Drill: bit(6)})
 	case 15, 16:
 		w.step(Event{Kind: Proven})
 	case 17, 18, 19, 20, 21:
@@ -158,14 +158,14 @@ func (w *fuzzed) finish(x byte) {
 		if x&16 == 0 { // else it was refused for what it was not about
 			w.url = Nobody
 		}
-		w.step(Event{Kind: SetFailed})
+		w.step(Event{Kind: SetFailed, Drill: x>>6&1 == 1})
 	case x&15 == 10:
 		w.step(Event{Kind: SetUnsent})
 	case x&15 >= 11: // it goes through at once, or the case of a changing world brings it later
 		if x&16 != 0 {
 			w.url = Ours
 		}
-		w.step(Event{Kind: SetUnknown})
+		w.step(Event{Kind: SetUnknown, Drill: x>>6&1 == 1})
 	default:
 		w.url = Ours
 		w.step(Event{Kind: SetAcked})

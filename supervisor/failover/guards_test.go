@@ -249,3 +249,29 @@ func TestBlindBotStays(t *testing.T) {
 		{0, trip("stall"), "to_polling e+1 to_polling delete auto", "", "the Bot API answers again"},
 	})
 }
+
+// TestDrillsDontCount: however often a drill fails the bot over, the next outage
+// finds every guard as it was; and the failback is the drill's as well.
+func TestDrillsDontCount(t *testing.T) {
+	drill := trip("tls")
+	drill.Drill = true
+	s, at := proven(), t0
+	for range 2 * failoverMemory {
+		s, at = run(t, defaults, s, at, []step{
+			{0, drill, "to_polling e+1 to_polling delete auto", "busy drill deleting", ""},
+			{time.Second, result(Polled), "polling", "drill", ""},
+			{70 * time.Second, ready(), "to_webhook e+1 to_webhook auto", "busy drill", "the shortest hold-down"},
+			{0, drilled(SetUnknown), "to_polling e+1 to_polling", "busy drill late", "the fault is still there"},
+			{0, result(Polled), "polling", "drill late", ""},
+			{70 * time.Second, ready(), "to_webhook e+1 to_webhook auto", "busy drill late", ""},
+			{0, result(SetAcked), "webhook", "drill trial", ""},
+			{0, drill, "to_polling e+1 to_polling delete auto", "busy drill deleting", "no relapse, although in its trial"},
+			{time.Second, result(Polled), "polling", "drill", ""},
+			{70 * time.Second, ready(), "to_webhook e+1 to_webhook auto", "", ""},
+			{0, result(SetAcked), "webhook", "drill trial", ""},
+			{20 * time.Second, result(Proven), "webhook", "-", "over"},
+		})
+	}
+	run(t, defaults, s, at, []step{
+		{relapseWindow, trip("tls"), "to_polling e+1 to_polling delete auto", "busy deleting failovers=1", "an outage is one"}})
+}

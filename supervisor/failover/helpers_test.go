@@ -24,6 +24,7 @@ func world(o Owner) Event    { return Event{Kind: World, URL: o} }
 func trip(name string) Event { return Event{Kind: Trip, Cause: Cause{Name: name}} }
 func excused() Event         { return Event{Kind: Trip, Cause: Cause{Name: "stall"}, Excused: true} }
 func result(k Kind) Event    { return Event{Kind: k, Cause: Cause{Name: "result"}} }
+func drilled(k Kind) Event   { return Event{Kind: k, Cause: Cause{Name: "result"}, Drill: true} }
 func conflict(o Owner) Event {
 	return Event{Kind: PollFailed, Conflict: true, URL: o, Cause: Cause{Name: "result"}}
 }
@@ -125,7 +126,7 @@ func flags(s State) string {
 		on   bool
 		name string
 	}{
-		{s.Busy, "busy"}, {s.Renews, "renews"}, {s.Trial, "trial"}, {s.Flush, "flush"}, {s.Frozen, "frozen"},
+		{s.Busy, "busy"}, {s.Drill, "drill"}, {s.Renews, "renews"}, {s.Trial, "trial"}, {s.Flush, "flush"}, {s.Frozen, "frozen"},
 		{s.Paused, "paused"}, {!s.LateSetUntil.IsZero(), "late"}, {s.Deleting && s.Phase == ToPolling, "deleting"},
 	} {
 		if x.on {
@@ -168,7 +169,7 @@ func label(e Event) string {
 		name string
 	}{
 		{e.Ready, "ready"}, {e.Drained, "drained"}, {e.PollerDown, "poller_down"}, {e.Excused, "excused"},
-		{e.StoreFailing, "store_failing"}, {e.Blind, "blind"}, {e.Conflict, "conflict"}, {e.For > 0, "for"},
+		{e.StoreFailing, "store_failing"}, {e.Blind, "blind"}, {e.Drill, "drill"}, {e.Conflict, "conflict"}, {e.For > 0, "for"},
 		{e.TakeOver, "take_over"}, {e.Epoch == stale, "stale"},
 	} {
 		if x.on {

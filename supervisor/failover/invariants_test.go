@@ -113,6 +113,20 @@ func (w *fuzzed) violated(before, after State, e Event, f Effects) string {
 		return "I8: a renewal's own registration was held for somebody else's"
 	}
 
+	// I9.
+	if e.Drill && (after.Failovers != before.Failovers || after.Relapses > before.Relapses || after.Frozen != before.Frozen) {
+		return "I9: a drill counts as an outage"
+	}
+	if counts := f.Automatic && f.Job == JobToPolling && !e.Drill; counts && after.Failovers == before.Failovers {
+		return "I9: an outage counts as a drill"
+	}
+	if after.Drill && !before.Drill && !e.Drill {
+		return "I9: a drill that nobody runs"
+	}
+	if after.Drill && after.Phase == Webhook && !after.Trial && after.Since.After(before.Since) {
+		return "I9: a drill that never ends"
+	}
+
 	// What the journal and the guards promise besides.
 	if f.Moved != (w.s.Phase != after.Phase || w.s.Epoch != after.Epoch) {
 		return "moved"

@@ -45,6 +45,7 @@ func variants() []variant {
 
 	add("", defaults, proven(), nil)
 	add(" in trial", defaults, proven(), func(s *State) { s.Trial = true })
+	add(" in trial after a drill", defaults, proven(), func(s *State) { s.Trial, s.Drill = true, true })
 	add(", set again lately", defaults, proven(), func(s *State) { s.Reasserted = t0 })
 	add(", flushed lately", defaults, proven(), func(s *State) { s.LastFlush = later.Add(-time.Minute) })
 	add(", last before the freeze", defaults, proven(), func(s *State) { s.Failovers = [failoverMemory]time.Time{t0, t0, t0} })
@@ -62,6 +63,7 @@ func variants() []variant {
 	add(" retry due", defaults, toPolling(), func(s *State) { s.Busy, s.Fails, s.RetryAt = false, 3, later })
 
 	add("", defaults, polling(), nil)
+	add(" for a drill", defaults, polling(), func(s *State) { s.Drill = true })
 	add(" in hold-down", defaults, polling(), func(s *State) { s.HoldUntil = later.Add(1) })
 	add(" for a flush", defaults, polling(), func(s *State) { s.Flush, s.Since = true, later.Add(-time.Second) })
 	add(" for a flush, too long", defaults, polling(), func(s *State) { s.Flush = true })
@@ -111,11 +113,13 @@ func matrixEvents() []Event {
 		bad(func(e *Event) { e.Excused, e.StoreFailing = true, true }),
 		bad(func(e *Event) { e.StoreFailing = true }),
 		bad(func(e *Event) { e.Blind = true }),
+		bad(func(e *Event) { e.Drill = true }),
+		bad(func(e *Event) { e.Excused, e.Drill = true, true }),
 		result(Proven), result(Polled), result(PollFailed))
 	for o := range owners {
 		out = append(out, conflict(o))
 	}
-	out = append(out, result(SetAcked), result(SetFailed), result(SetUnsent), result(SetUnknown), result(Refused), result(PollerLost),
+	out = append(out, result(SetAcked), result(SetFailed), result(SetUnsent), result(SetUnknown), drilled(SetFailed), drilled(SetUnknown), result(Refused), result(PollerLost),
 		renew(), result(Renew), result(ClockJumped))
 	for c := SwitchWebhook; c <= TakeOver; c++ {
 		out = append(out, say(c))

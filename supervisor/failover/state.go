@@ -181,6 +181,10 @@ type State struct {
 	// Reasserted is when the webhook was last set again because it had vanished.
 	Reasserted time.Time `json:"reasserted,omitzero"`
 
+	// Drill is true from a failover that a fault injected on purpose has caused
+	// until the webhook is proven again. What happens meanwhile is the drill's.
+	Drill bool `json:"drill,omitempty"`
+
 	// Deleting: the handover to polling under way begins with deleteWebhook.
 	Deleting bool `json:"deleting,omitempty"`
 	// Fails counts failed attempts of the handover under way; RetryAt is when

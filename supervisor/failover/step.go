@@ -80,6 +80,7 @@ func (p Policy) tick(s State, e Event) (State, Effects) {
 	switch s.Phase {
 	case Webhook:
 		if s.Pin == ModePolling && !s.Paused {
+			s.Drill = false
 			return p.toPolling(s, e.At, Cause{CauseOperator, "polling is pinned"}, true)
 		}
 	case ToPolling:
@@ -160,14 +161,22 @@ func (p Policy) trip(s State, e Event) (State, Effects) {
 		// Polling stands before the same disk: the round trip would bring nothing.
 		return would(WhyStore)
 	case e.Excused && (s.LastFlush.IsZero() || e.At.Sub(s.LastFlush) >= FlushInterval):
-		s.Flush, s.LastFlush = true, e.At
+		s.Flush, s.LastFlush, s.Drill = true, e.At, e.Drill
 		return p.toPolling(s, e.At, Cause{CauseFlush, e.Cause.String()}, true)
+	}
+	if e.Drill {
+		// Rehearsing must not cost the guards that a real outage needs.
+		s.Drill = true
+		n, f := p.toPolling(s, e.At, e.Cause, true)
+		f.Automatic = true
+		return n, f
 	}
 	return p.failover(s, e.At, e.Cause)
 }
 
 // failover goes to polling on the webhook's fault, and counts it.
 func (p Policy) failover(s State, at time.Time, cause Cause) (State, Effects) {
+	s.Drill = false
 	if s.Trial || !s.Passed.IsZero() && at.Sub(s.Passed) < relapseWindow {
 		s = p.relapse(s, at)
 	}
@@ -207,7 +216,7 @@ func (p Policy) renew(s State, e Event) (State, Effects) {
 		return s, Effects{Would: JobToWebhook, WouldBe: e.Cause, WouldWhy: WhyHeld}
 	}
 	n, f := p.toWebhook(s, e.At, e.Cause)
-	n.Renews = true
+	n.Renews, n.Drill = true, false
 	return n, f
 }
 
@@ -220,7 +229,7 @@ func (p Policy) registered(s State, at time.Time, cause Cause) State {
 
 func (p Policy) proven(s State, e Event) State {
 	if s.Phase == Webhook && s.Trial {
-		s.Trial, s.Passed = false, e.At
+		s.Trial, s.Passed, s.Drill = false, e.At, false
 	}
 	return s
 }
@@ -290,7 +299,10 @@ func (p Policy) notSet(s State, e Event) (State, Effects) {
 		name = CauseSetUnknown
 		s.LateSetUntil = e.At.Add(lateWindow)
 	}
-	if e.Kind != SetUnknown || !s.Renews {
+	switch {
+	case e.Drill:
+		s.Drill = true // the guards are for real outages
+	case e.Kind != SetUnknown || !s.Renews:
 		s = p.relapse(s, e.At) // a webhook that can't even be set is tried less and less often
 	}
 	s.Flush = false
@@ -306,7 +318,7 @@ func (p Policy) hold(s State, at time.Time, cause Cause) State {
 	}
 	s.Epoch++ // what is still under way belongs to the past
 	s.Phase, s.Since, s.Cause = Held, at, cause
-	s.Trial, s.Flush, s.Busy, s.Renews = false, false, false, false
+	s.Trial, s.Flush, s.Busy, s.Renews, s.Drill = false, false, false, false, false
 	return s
 }
 
@@ -336,6 +348,7 @@ func (p Policy) operator(s State, e Event) (State, Effects) {
 		s = s.unpaused()
 		s.Pin, s.PinUntil, s.PinFor = ModePolling, until, max(e.For, 0)
 		if s.Phase == Webhook && !s.Busy || s.Phase == Held && e.TakeOver {
+			s.Drill = false
 			return p.toPolling(s, e.At, e.Cause, true)
 		}
 	case SwitchAuto:

@@ -29,6 +29,7 @@ type Code string
 const (
 	StoreFailing Code = "store_failing"
 	StoreSlow    Code = "store_slow"
+	FaultActive  Code = "fault_active"
 
 	ForeignWebhook           Code = "foreign_webhook"
 	TokenRefused             Code = "token_refused"

@@ -10,6 +10,9 @@ var kinds = []Kind{
 	{Code: StoreSlow, Severity: Warning, Scope: Process, DependsOn: []Code{StoreFailing},
 		Title: "The store commits slowly",
 		Text:  "{evidence}. Updates are acknowledged only once they are on disk, so all of them wait. Look for what else keeps the disk busy, or for a disk that is failing."},
+	{Code: FaultActive, Severity: Warning, Scope: Process,
+		Title: "A fault is injected on purpose",
+		Text:  "{evidence}. What is wrong meanwhile may be its doing. It ends by itself; to end it now: dualgram chaos clear"},
 
 	{Code: TokenRefused, Severity: Critical,
 		Title: "Telegram refuses the token",

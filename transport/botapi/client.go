@@ -57,6 +57,8 @@ type Options struct {
 	// Dial replaces the dialer. Empty: a dialer that notices a dead peer within
 	// 25 s.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	// WrapDial is put around the dialer, whichever it is.
+	WrapDial func(func(ctx context.Context, network, addr string) (net.Conn, error)) func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Wrap is put around each http.Transport that the client makes.
 	Wrap func(http.RoundTripper) http.RoundTripper
 	// UserAgent is sent with each call. Default "dualgram".
@@ -143,6 +145,9 @@ func New(o Options) (*Client, error) {
 	dial := o.Dial
 	if dial == nil {
 		dial = defaultDialer().DialContext
+	}
+	if o.WrapDial != nil {
+		dial = o.WrapDial(dial)
 	}
 	c := &Client{
 		botID:     id,

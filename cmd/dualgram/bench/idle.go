@@ -113,7 +113,8 @@ func idleConfig(dir, mode, api string) (string, error) {
 	}
 	hook := "off"
 	if mode == "webhook" {
-		hook = fmt.Sprintf("{public_url: 'http://%s/hook', listen: '%s', tls: off, allow_networks: any}", addr, addr)
+		// With TLS, so that the probe's handshakes count.
+		hook = fmt.Sprintf("{public_url: 'https://%s/hook', listen: '%s', tls: {self_signed: true}, allow_networks: any}", addr, addr)
 	}
 	file := filepath.Join(dir, mode+".yaml")
 	text := fmt.Sprintf("bots:\n  - name: idle\n    token: ${BOT_TOKEN}\n    webhook: %s\n    deliver: {ndjson: {path: %q}}\n"+

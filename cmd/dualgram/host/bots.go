@@ -28,7 +28,7 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 		l := supervisor.ListenerOptions{
 			Address:     w.Listen,
 			Listen:      h.listen,
-			WrapHandler: h.faults.Handler,
+			WrapHandler: h.listenerScope(w.Listen).Handler,
 			Responder:   &h.probes,
 		}
 		if !w.TLS.Off {
@@ -36,7 +36,7 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 			if err != nil {
 				return nil, err
 			}
-			l.TLS = h.faults.TLSConfig(cert.tlsConfig())
+			l.TLS = h.listenerScope(w.Listen).TLSConfig(cert.tlsConfig())
 			l.Refused, l.RenewalFailed, l.Renewal = cert.Refused, cert.renewalFailed, cert.renewal()
 			if cert.issuer != nil {
 				l.AllowConn = cert.allowConn
@@ -56,7 +56,7 @@ func (h *Host) listen(ctx context.Context, address string) (net.Listener, error)
 		return nil, err
 	}
 	bound := ln.Addr().String()
-	return h.faults.ReopenListener(ln, func() (net.Listener, error) {
+	return h.listenerScope(address).ReopenListener(ln, func() (net.Listener, error) {
 		return lc.Listen(context.WithoutCancel(ctx), "tcp", bound)
 	}), nil
 }
@@ -87,7 +87,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	}
 	h.warn(warnings)
 	api, err := botapi.New(botapi.Options{Token: token.Reveal(), BaseURL: h.cfg.Telegram.APIURL, CAFile: h.cfg.Telegram.CAFile,
-		Proxy: h.cfg.Telegram.Proxy, Wrap: h.faults.RoundTripper})
+		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper})
 	if err != nil {
 		return supervisor.BotOptions{}, err
 	}
@@ -99,11 +99,11 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	f := h.cfg.Failover
 	o := supervisor.BotOptions{
 		Name: c.Name, BotID: api.BotID(), API: api, Ledger: ledger, AllowedUpdates: allowed(c), Budget: f.Budget,
-		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Hook(chaos.SeamDelivery)},
+		Delivery:   dispatch.Options{MaxAttempts: c.Deliver.MaxAttempts, BuryAfter: atLeast(c.Deliver.BuryAfter), Hook: h.faults.Scope(c.Name).Hook(chaos.SeamDelivery)},
 		Policy:     h.policy(uint64(api.BotID())),
 		Thresholds: thresholds(h.cfg),
 		TakeOver:   h.opt.TakeOver,
-		Hook:       h.faults.Hook(chaos.SeamHandover),
+		Hook:       h.faults.Scope(c.Name).Hook(chaos.SeamHandover),
 		Observe:    h.opt.Observe,
 
 		DeleteOnStop: h.cfg.OnStop == "delete",

@@ -44,7 +44,7 @@ type Options struct {
 	Observe func(supervisor.Event)
 	// HoldDown is the policy's upper bound of the hold-down; 0 means the default.
 	MaxHoldDown time.Duration
-	// Exit ends the process at a named step, for crash tests; nil means os.Exit.
+	// Exit ends the process at a named point, for crash.at; nil means kill -9.
 	Exit func(point string)
 	// Stdout is where deliver.ndjson writes for the path "-"; nil means os.Stdout.
 	Stdout interface{ Write([]byte) (int, error) }
@@ -57,6 +57,7 @@ type Host struct {
 	log     zerolog.Logger
 	store   *store.Store
 	faults  *chaos.Registry
+	orders  *faultOrders
 	sup     *supervisor.Supervisor
 	console *console.Server
 	observe net.Listener
@@ -85,10 +86,16 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 		}
 	}()
 	if h.faults == nil {
-		h.faults = chaos.New(chaos.Options{Enabled: cfg.Chaos.Enabled, Leashed: cfg.Chaos.Leashed, Destructive: cfg.Chaos.Destructive, Exit: o.Exit})
+		exit := o.Exit
+		if exit == nil {
+			exit = killed
+		}
+		h.faults = chaos.New(chaos.Options{Enabled: cfg.Chaos.Enabled, Leashed: cfg.Chaos.Leashed, Destructive: cfg.Chaos.Destructive, Exit: exit})
 		h.closers = append(h.closers, func() { _ = h.faults.Close() })
 	}
-	h.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.log = h.log.Hook(faultField{h.faults})
+	h.orders = &faultOrders{h: h}
+	h.reg.MustRegister(faultMetrics{h.faults}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
@@ -118,7 +125,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	}
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: bots, Listeners: listeners, Health: h.store.Health, Registry: h.reg,
-		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout,
+		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout, Faults: h.orders.supervised,
 	})
 	if err != nil {
 		return nil, err
@@ -196,7 +203,11 @@ func (h *Host) Run(ctx context.Context) error {
 	for _, c := range h.certs {
 		wg.Go(func() { h.keepCertificate(side, c) })
 	}
+	// No fault shall hinder the end.
+	defer context.AfterFunc(ctx, h.orders.stop)()
 	err := h.sup.Run(ctx)
+	h.orders.stop()
+	h.orders.watches.Wait()
 	stopSide()
 	wg.Wait()
 	close(errs)
@@ -214,7 +225,7 @@ func (h *Host) openConsole() error {
 		return errors.New("control.socket: a path is needed")
 	}
 	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h},
+	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
 		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
 	return err
 }
@@ -247,7 +258,7 @@ func (s statusOf) Status(ctx context.Context) (console.Status, error) {
 		return console.Status{}, errStarting
 	}
 	st, err := s.h.sup.Status(ctx)
-	st.Version = s.h.opt.Version
+	st.Version, st.Faults = s.h.opt.Version, s.h.orders.active()
 	return st, err
 }
 

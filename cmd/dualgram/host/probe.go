@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"sync"
@@ -23,6 +24,9 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 		return nil, nil
 	}
 	o := probe.Options{URL: w.PublicURL, Responder: &h.probes, Address: w.Probe.Dial, Pinned: w.IPAddress != "", AllowReserved: !h.cfg.Cloud()}
+	if h.faults.Enabled() {
+		o.Dial = h.faults.Scope(c.Name).ProbeDial((&net.Dialer{KeepAlive: -1}).DialContext)
+	}
 	if addr := w.Probe.Resolver; addr != "" {
 		o.Resolver = probe.NameServer{Addr: addr} // past the hosts file, which Telegram doesn't read
 	}

@@ -1,0 +1,30 @@
+// Package drill rehearses outages: it breaks something on purpose, watches
+// whether the host does what it promises, heals, and writes down the evidence.
+//
+// The guarantee: whatever becomes of a drill, its fault ends. It is removed on
+// success, on a stop condition, on a halt, when the context ends, on a panic;
+// and if the runner itself hangs or dies, the fault's lease of [LeaseFor] runs
+// out, because only a living runner renews it. A run whose fault never fired is
+// [Invalid] and never a success; one after which the steady state did not return
+// is [NotRecovered] however well the rest went.
+//
+// # A run
+//
+// A run goes through phases, each sampled once a second:
+//
+//	gate      the hypothesis must hold for its hold time, or the run is not_started
+//	fault     the method's faults are injected with leases; stop conditions are judged
+//	recovery  all faults are gone; the hypothesis must hold again within recover_within
+//
+// [Policy] decides beforehand whether a drill may begin at all: off and leashed
+// by default, windows, freezes, a minimum interval, no drill in or soon after a
+// real incident. It is a pure function and takes the time as an argument, as
+// does [Schedule].
+//
+// # What belongs to whom
+//
+// A [Host] is what is drilled: it tells its [Facts] and injects faults.
+// [Drills] is the office of one bot: it lets one run begin at a time, keeps the
+// halt lever, runs the schedule, and writes a [Record] for each run and each
+// pull of the lever into a [Store]. The records form a hash chain, see [Verify].
+package drill

@@ -1,0 +1,60 @@
+package drill
+
+import (
+	"slices"
+	"time"
+)
+
+// deed is one thing that the method does at a time after its beginning.
+type deed struct {
+	at     time.Duration
+	action int
+	inject bool // else remove
+}
+
+// deeds lays the method out in time. Removals come before injections of the
+// same time, so that a fault that follows another doesn't meet it.
+func (e *Experiment) deeds() []deed {
+	var out []deed
+	var at time.Duration
+	for i, a := range e.Method {
+		at += a.Pauses.Before.D()
+		if a.Fault != "" {
+			out = append(out, deed{at, i, true}, deed{at + a.For.D(), i, false})
+		}
+		if !a.Background {
+			at += a.For.D()
+		}
+		at += a.Pauses.After.D()
+	}
+	slices.SortStableFunc(out, func(a, b deed) int {
+		switch {
+		case a.at != b.at:
+			return int(min(max(a.at-b.at, -1), 1))
+		case a.inject == b.inject:
+			return 0
+		case b.inject:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return out
+}
+
+// with returns a copy whose faults have another share or length, where given.
+func (e *Experiment) with(share float64, length time.Duration) *Experiment {
+	c := *e
+	c.Method = slices.Clone(e.Method)
+	for i := range c.Method {
+		if a := &c.Method[i]; a.Fault != "" {
+			if share != 0 {
+				a.Share = share
+			}
+			if length != 0 {
+				a.For = Duration(length)
+			}
+		}
+	}
+	return &c
+}
