@@ -88,6 +88,27 @@ func TestDriftPutRight(t *testing.T) {
 	})
 }
 
+// TestDriftUnsent: a set that was refused with a 429 is sent again soon, since the
+// types that are missing don't even wait at Telegram.
+func TestDriftUnsent(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook.Params.AllowedUpdates = []string{} }
+		h, stop := w.proven(t, 5)
+		from := time.Now()
+		w.drifted(t)
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultTooMany, Method: "setWebhook", Count: 1, RetryAfter: 10})
+		waitFor(t, "set of ours", time.Minute, func() bool {
+			info, err := w.sim.Info(w.botID)
+			return err == nil && len(info.AllowedUpdates) == 0
+		})
+		if hits := w.sim.ClearFaults(); hits[0] != 1 {
+			t.Fatal("no set was refused")
+		}
+		must0(t, h.await("webhook", false, 2*time.Minute))
+		w.settle(t, h, stop, from)
+	})
+}
+
 // TestDriftUnanswered: the set that puts allowed_updates right is not answered and
 // happens late, while the webhook breaks. It neither holds up the failover nor is
 // it taken for somebody else's set.
@@ -270,4 +291,58 @@ func TestPollerAwayWithoutInfo(t *testing.T) {
 		must0(t, h.await("webhook", false, 5*time.Minute))
 		w.settle(t, h, func() {}, from)
 	})
+}
+
+// TestRefusalThenOutageOnSlowDisk: one delivery that was refused, on a disk that is
+// slow but commits, excuses an outage of the path only while Telegram may be backing
+// off from that.
+func TestRefusalThenOutageOnSlowDisk(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.tune = func(o *supervisor.BotOptions) { o.Webhook.Prober = nil }
+		h, stop := w.proven(t, 5)
+		fail, err := h.faults.Inject(chaos.Spec{Kind: "store.fail", For: 10 * time.Minute})
+		must0(t, err)
+		time.Sleep(time.Second)
+		fail.End()
+		time.Sleep(15 * time.Second)
+		slow, err := h.faults.Inject(chaos.Spec{Kind: "store.slow", For: 10 * time.Minute, Delay: 2500 * time.Millisecond})
+		must0(t, err)
+		time.Sleep(15 * time.Second)
+		w.net.Blackhole(testIP, true)
+		onset := time.Now()
+		waitFor(t, "way to polling", 20*time.Second, func() bool { p, _ := h.phase(); return p == "to_polling" || p == "polling" })
+		slow.End()
+		w.net.Blackhole(testIP, false)
+		must0(t, h.await("webhook", false, 5*time.Minute))
+		w.settle(t, h, stop, onset)
+	})
+}
+
+// TestFirstPollLost: the one call that may be lost is the first poll.
+func TestFirstPollLost(t *testing.T) {
+	for _, kind := range []telegramsim.FaultKind{telegramsim.FaultHang, telegramsim.FaultLoseHang} {
+		t.Run(string(kind), func(t *testing.T) {
+			inWorld(t, func(t *testing.T, w *testWorld) {
+				w.tune = func(o *supervisor.BotOptions) { o.Webhook.Prober = nil }
+				h, stop := w.proven(t, 5)
+				stop()
+				w.net.Blackhole(testIP, true)
+				onset := time.Now()
+				w.push(t, 3, 42)
+				waitFor(t, "way to polling", 10*time.Second, func() bool { p, _ := h.phase(); return p == "to_polling" })
+				w.sim.SetFault(telegramsim.Fault{Kind: kind, Method: "getUpdates", Count: 1})
+				must0(t, h.await("polling", false, 20*time.Second))
+				if hits := w.sim.ClearFaults(); hits[0] != 1 {
+					t.Fatal("no poll was lost")
+				}
+				w.net.Blackhole(testIP, false)
+				must0(t, h.await("webhook", false, 3*time.Minute))
+				if v := w.settle(t, h, func() {}, onset); v.Figures.Failover > 10*time.Second {
+					t.Errorf("the first update came after %v", v.Figures.Failover)
+				} else {
+					t.Log(v.Figures.Failover)
+				}
+			})
+		})
+	}
 }

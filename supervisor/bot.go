@@ -302,12 +302,16 @@ const storeCalm = 10 * time.Second
 
 // storeBehind tells whether what an excused reading sees is the ledger's doing.
 // Where it refuses deliveries again soon after a flush, another round trip would
-// bring nothing, and no fault of the path is to be seen.
+// bring nothing, and no fault of the path is to be seen. One that is only slow, or
+// that Telegram is not backing off from any more, is behind nothing.
 func (b *Bot) storeBehind(now time.Time, r Reading) bool {
-	if !b.health().OK || !b.storeBad.IsZero() && now.Sub(b.storeBad) < storeCalm {
+	switch {
+	case !b.health().OK:
 		return true
+	case !r.Excused || !b.arrived.backingOff(now):
+		return false
 	}
-	return r.Excused && now.Sub(b.state.LastFlush) < failover.FlushInterval && b.arrived.backingOff(now)
+	return !b.storeBad.IsZero() && now.Sub(b.storeBad) < storeCalm || now.Sub(b.state.LastFlush) < failover.FlushInterval
 }
 
 // step applies an event that comes again by itself if its decision could not be

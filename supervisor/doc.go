@@ -36,5 +36,8 @@
 // traffic or not, a detector turns them, and what getWebhookInfo says, into
 // readings of its signals; package failover decides; a single worker per bot
 // carries out the handover. The state is persisted before anything is done about
-// it, and a start reconciles what was meant with what Telegram has.
+// it (where the disk takes longer than a decision can wait, it is on its way there),
+// and a start reconciles what was meant with what Telegram has. While it
+// runs, no set and no delete is sent but as a job of the state machine, which so
+// knows what may still happen late.
 package supervisor

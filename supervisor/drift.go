@@ -107,8 +107,12 @@ func (b *Bot) watchDrift(ctx context.Context, now time.Time, info botapi.Webhook
 	if !before.any() {
 		b.driftSince = now
 	}
+	pause := reassertEvery
+	if b.state.Cause.Name == failover.CauseSetUnsent { // the last attempt asked for nothing
+		pause = renewPause
+	}
 	if !b.drift.updates || b.info.owner != failover.Ours || len(want.Certificate) > 0 || hash(want.SecretToken) != b.identity.Acked.Secret ||
-		b.opt.Policy.DryRun || b.state.Paused || !b.reasserted.IsZero() && now.Sub(b.reasserted) < reassertEvery {
+		b.opt.Policy.DryRun || b.state.Paused || !b.reasserted.IsZero() && now.Sub(b.reasserted) < pause {
 		return
 	}
 	b.step(ctx, failover.Event{Kind: failover.Renew, At: now, Epoch: b.state.Epoch, Ready: b.renewable(),

@@ -27,7 +27,7 @@ const (
 	// SignalImpostor: somebody else answers in our place.
 	SignalImpostor = "impostor"
 	// SignalProbe: our own check of the webhook from outside fails. It moves
-	// nothing by itself; it shortens what stall and hole wait for.
+	// nothing by itself; when it has just turned bad it shortens what stall waits for.
 	SignalProbe = "probe"
 	// SignalListener: our own socket is lost, or takes no more connections.
 	SignalListener = "listener"
@@ -104,8 +104,8 @@ type Thresholds struct {
 	// Stall (3 s) is how long every getWebhookInfo must have shown updates
 	// pending, with none arriving, until stall trips.
 	Stall time.Duration
-	// StallProbe (1 s) takes the place of Stall while the probe is bad that was
-	// good before, or the listener takes no connections.
+	// StallProbe (1 s) takes the place of Stall for a minute after the probe turned
+	// bad, and while the listener takes no connections.
 	StallProbe time.Duration
 	// Hole (4 s) is how long the oldest missing update_id must have been the same,
 	// with updates pending, until hole trips. HoleGone (2) ids that are missing and

@@ -33,6 +33,7 @@
 // registration until the webhook is proven; a relapse is a failover during the
 // trial or soon after it was passed. The hold-down is the least time in polling
 // before a failback. A renewal sets our own registration anew, as a change of the
-// secret needs it, and is no handover between the modes. A flush is a short round trip through polling which makes
-// Telegram forget the back-off that our own downtime earned.
+// secret or of allowed_updates needs it, and is no handover between the modes. A
+// flush is a short round trip through polling which makes Telegram forget the
+// back-off that our own downtime earned.
 package failover

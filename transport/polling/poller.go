@@ -93,7 +93,8 @@ type Options struct {
 	Slack time.Duration
 	// DrainDeadline is for a call with no timeout. Default, and least, 5 s: a
 	// second 409 within 3 s is held back for 3 s, and a second call with the
-	// same offset within 3 s may be parked for 3 s (Client.cpp:15714, 16238).
+	// same offset within 3 s may be parked for 3 s (Client.cpp:15714, 16238). The
+	// first call of a Run has 1.5 s.
 	DrainDeadline time.Duration
 	// MaxWait bounds the pause after a failed call. Default 10 s.
 	MaxWait time.Duration
@@ -105,6 +106,10 @@ const (
 	maxLimit   = 100
 	maxTimeout = 50 * time.Second
 	firstWait  = 200 * time.Millisecond
+	// firstDeadline is for the first call of a Run: a handover waits for it, and if it
+	// is lost the next one has to come soon. What made a conflict come 3 s late then
+	// does so for the next.
+	firstDeadline = 1500 * time.Millisecond
 	// confirmDeadline bounds Confirm: a handover waits for it.
 	confirmDeadline = 4 * time.Second
 	// acceptGrace is what the sink gets to finish a page after the poller was

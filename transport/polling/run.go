@@ -40,6 +40,7 @@ type run struct {
 	hooked   int64 // the offset for which confirm-sent was called
 	steps    int
 	draining bool
+	called   bool // a call was made
 	first    bool
 	held     map[[sha256.Size]byte]bool
 
@@ -122,7 +123,11 @@ func (r *run) call(q botapi.GetUpdates) (page botapi.Page, took time.Duration, k
 	if q.Timeout == 0 && r.timeouts < resetAfter {
 		// After timeouts in a row it may be a slow line: then the full slack.
 		deadline = r.p.o.DrainDeadline
+		if !r.called {
+			deadline = firstDeadline
+		}
 	}
+	r.called = true
 	select {
 	case <-r.p.kick: // it came outside a pause; this call is what it wants
 	default:

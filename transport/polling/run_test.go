@@ -27,6 +27,8 @@ func TestDrainThenPark(t *testing.T) {
 		for i, c := range r.calls {
 			timeout, deadline := 25*time.Second, 35*time.Second
 			switch {
+			case i == 0: // a handover waits for it
+				timeout, deadline = 0, 1500*time.Millisecond
 			case i < 3:
 				timeout, deadline = 0, 5*time.Second
 			case c.at < 2*time.Minute:
@@ -397,8 +399,8 @@ func TestSlowLineGetsMoreTime(t *testing.T) {
 	bubble(t, nil, func(ctx context.Context, r *rig) {
 		r.script = []step{{hang: true}, {hang: true}, upds(1)}
 		_ = r.runFor(ctx, time.Minute, Start{})
-		if r.calls[0].deadline != 5*time.Second || r.calls[2].deadline != 10*time.Second || r.calls[3].deadline != 5*time.Second {
-			t.Errorf("%v %v %v", r.calls[0].deadline, r.calls[2].deadline, r.calls[3].deadline)
+		if r.calls[0].deadline != firstDeadline || r.calls[1].deadline != 5*time.Second || r.calls[2].deadline != 10*time.Second || r.calls[3].deadline != 5*time.Second {
+			t.Errorf("%v %v %v", r.calls[1].deadline, r.calls[2].deadline, r.calls[3].deadline)
 		}
 	})
 }

@@ -57,14 +57,17 @@ func (s *Server) acceptLoop(ctx context.Context, ln net.Listener) error {
 
 // admit decides whether a new connection may stay; nil if it was closed.
 func (s *Server) admit(nc net.Conn) *conn {
-	c, evicted, added := s.conns.add(nc)
+	c, guest := s.conns.wrap(nc), false
+	if gate := s.table.Load().gate; gate != nil && !contains(gate, c.peer) {
+		if guest = s.o.AllowConn != nil && s.o.AllowConn(c.peer); !guest {
+			s.o.ObserveConn(ConnEvent{Kind: ConnRefused, Remote: c.remote})
+			c.Close()
+			return nil
+		}
+	}
+	evicted, added := s.conns.add(c, guest)
 	if evicted != nil {
 		s.evict(evicted)
-	}
-	if gate := s.table.Load().gate; gate != nil && !contains(gate, c.peer) && (s.o.AllowConn == nil || !s.o.AllowConn(c.peer)) {
-		s.o.ObserveConn(ConnEvent{Kind: ConnRefused, Remote: c.remote})
-		c.Close()
-		return nil
 	}
 	if !added {
 		s.o.ObserveConn(ConnEvent{Kind: ConnOverLimit, Remote: c.remote})

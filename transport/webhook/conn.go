@@ -91,7 +91,8 @@ type conns struct {
 	limit int
 
 	mu       sync.Mutex
-	stranger connList // those that have proved nothing, oldest first
+	guest    connList // those that only AllowConn let in, and have proved nothing; oldest first
+	stranger connList // the others that have proved nothing, oldest first
 	known    connList
 }
 
@@ -127,22 +128,37 @@ func (l *connList) drop(c *conn) {
 	l.n--
 }
 
-// add wraps nc and takes it in. If there is no room, evicted is the connection
-// that had to go, for the caller to close; added is false if none could.
-func (s *conns) add(nc net.Conn) (c, evicted *conn, added bool) {
-	c = &conn{Conn: nc, set: s}
+// wrap makes a conn of nc that is not in the set.
+func (s *conns) wrap(nc net.Conn) *conn {
+	c := &conn{Conn: nc, set: s}
 	c.peer, c.remote = peerOf(nc)
+	return c
+}
+
+// add takes c in. If there is no room, evicted is the connection that had to go, for
+// the caller to close; added is false if none could. Guests have half of the room,
+// and make room for others, never others for them.
+func (s *conns) add(c *conn, guest bool) (evicted *conn, added bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stranger.n+s.known.n >= s.limit {
-		if evicted = s.stranger.head; evicted == nil {
-			return c, nil, false
+	if full := s.total() >= s.limit; full || guest && s.guest.n >= max(s.limit/2, 1) {
+		if evicted = s.guest.head; evicted == nil && !guest {
+			evicted = s.stranger.head
 		}
-		s.stranger.drop(evicted)
+		if evicted == nil {
+			return nil, false
+		}
+		evicted.list.drop(evicted)
 	}
-	s.stranger.push(c)
-	return c, evicted, true
+	if guest {
+		s.guest.push(c)
+	} else {
+		s.stranger.push(c)
+	}
+	return evicted, true
 }
+
+func (s *conns) total() int { return s.guest.n + s.stranger.n + s.known.n }
 
 func (s *conns) remove(c *conn) {
 	s.mu.Lock()
@@ -155,8 +171,8 @@ func (s *conns) remove(c *conn) {
 func (s *conns) prove(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c.list == &s.stranger {
-		s.stranger.drop(c)
+	if c.list == &s.stranger || c.list == &s.guest {
+		c.list.drop(c)
 		s.known.push(c)
 	}
 }
@@ -166,9 +182,12 @@ func (s *conns) prove(c *conn) {
 func (s *conns) oldestStranger() *conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.stranger.head
+	c := s.guest.head
+	if c == nil {
+		c = s.stranger.head
+	}
 	if c != nil {
-		s.stranger.drop(c)
+		c.list.drop(c)
 	}
 	return c
 }
@@ -178,7 +197,7 @@ func (s *conns) where(want func(*conn) bool) []*conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []*conn
-	for _, l := range []*connList{&s.stranger, &s.known} {
+	for _, l := range []*connList{&s.guest, &s.stranger, &s.known} {
 		for c := l.head; c != nil; c = c.next {
 			if want(c) {
 				out = append(out, c)
@@ -191,7 +210,7 @@ func (s *conns) where(want func(*conn) bool) []*conn {
 func (s *conns) count() (open, known int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.stranger.n + s.known.n, s.known.n
+	return s.total(), s.known.n
 }
 
 func peerOf(nc net.Conn) (netip.Addr, string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -349,6 +350,37 @@ func TestMaxConns(t *testing.T) {
 		}
 		if s := g.s.ConnStats(); s.Open != 3 || s.Known != 3 {
 			t.Errorf("connections %+v", s)
+		}
+	})
+}
+
+// TestGuests: whoever is let in for the sake of our own probe takes no place from
+// those who may deliver.
+func TestGuests(t *testing.T) {
+	let := true
+	o := Options{MaxConns: 4, AllowConn: func(netip.Addr) bool { return let }}
+	inBubble(t, o, func(rt *Route) { rt.Networks = telegramNets }, func(g *rig) {
+		first, second, third := g.dial(telegram), g.dial(telegram), g.dial(telegram)
+		synctest.Wait()
+		var guests []*peer
+		for i := range 5 {
+			guests = append(guests, g.dial(fmt.Sprint("6.6.6.", i+1)))
+			synctest.Wait()
+		}
+		for _, p := range guests[:4] {
+			p.closed()
+		}
+		fourth := g.dial(telegram)
+		guests[4].closed()
+		synctest.Wait()
+		late := g.dial("6.6.6.9") // full of others
+		late.closed()
+		let = false
+		synctest.Wait()
+		shut := g.dial("6.6.6.10")
+		shut.closed()
+		for _, p := range []*peer{first, second, third, fourth} {
+			p.open()
 		}
 	})
 }

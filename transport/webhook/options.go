@@ -67,7 +67,8 @@ type Options struct {
 
 	// AllowConn, if set, is asked about a peer that is in no route's networks,
 	// where the server would close the connection before TLS; true lets it in as
-	// far as the handler, which checks again. It is for our own prober.
+	// far as the handler, which checks again. It is for our own prober. Those let in
+	// by it have half of MaxConns at most, and take no place from others.
 	AllowConn func(netip.Addr) bool
 	// Exempt, if set, is asked about each request with a route's path; true exempts
 	// it from Networks. It must tell our prober's requests by a proof that nobody

@@ -120,7 +120,7 @@ func (l *loader) webhook(b *Bot, key string) {
 	case w.SecretMigration < 0:
 		l.wrong(key+".secret_migration", "is negative", "write how long requests without the secret are taken, such as 48h, or remove the key")
 	case w.SecretMigration > 0 && w.AllowNetworks.Any:
-		l.warn("migration_any", key+".secret_migration", "requests without the secret are taken, and allow_networks: any lets anybody send them", "use allow_networks: telegram, or a list")
+		l.warn("migration_any", key+".secret_migration", "requests without the secret are taken, and allow_networks: any lets anybody send them; a forged one can take the place of a real one, which is lost then", "use allow_networks: telegram, or a list")
 	}
 	if w.MaxConnections < 1 || w.MaxConnections > 100 {
 		l.wrong(key+".max_connections", fmt.Sprintf("is %d; Telegram takes 1 to 100", w.MaxConnections), "write a number from 1 to 100")
