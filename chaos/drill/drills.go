@@ -259,7 +259,7 @@ func (d *Drills) newRun(q Request) *run {
 	r.stop, r.cause = context.WithCancelCause(context.Background())
 	r.j = &Journal{
 		Schema: SchemaJournal, ChaosLib: ctkVersion, Platform: runtime.GOOS + "/" + runtime.GOARCH, Node: node,
-		Experiment: *e, Start: now, Run: []Step{}, Rollbacks: []Step{},
+		Experiment: *e, Start: now, SteadyStates: SteadyStates{During: []SteadyState{}}, Run: []Step{}, Rollbacks: []Step{},
 		ID: runID(now, e.Name), Bot: d.o.Bot, Reasons: []string{}, Who: q.Who, Trigger: q.Trigger, Planned: q.Planned,
 		Simulated: d.o.Simulated, Leashed: d.o.Policy.Leashed, DryRun: q.DryRun, Seed: q.Seed,
 		Version: d.o.Version, ConfigHash: d.o.ConfigHash, Warnings: []WarningSeen{}, Events: []Event{}, Samples: []Sample{},

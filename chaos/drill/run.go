@@ -219,7 +219,7 @@ func (r *run) stopped(ctx context.Context) {
 func (r *run) method() {
 	start := time.Now()
 	t := newTally(During, r.exp.Hypothesis.Probes)
-	r.j.SteadyStates.During = t.state()
+	r.j.SteadyStates.During = []SteadyState{*t.state()}
 	todo := r.exp.deeds()
 	end := r.exp.Length()
 	samples, renewals := newTick(sampleEvery), newTick(RenewEvery)
@@ -252,7 +252,7 @@ func (r *run) method() {
 			r.renew()
 		case <-samples.C:
 			r.sample(t, end-time.Since(start))
-			r.j.SteadyStates.During = t.state()
+			r.j.SteadyStates.During = []SteadyState{*t.state()}
 		}
 	}
 }
@@ -291,7 +291,7 @@ func (r *run) sample(t *tally, left time.Duration) {
 func (r *run) inject(action int, start time.Time) {
 	a := r.exp.Method[action]
 	now := time.Now()
-	step := Step{Name: a.Name, Start: now, Status: "succeeded"}
+	step := Step{Activity: activity("action", a.Name, string(a.Fault)), Start: now, Status: "succeeded"}
 	r.mark(&r.j.Timeline.Inject)
 	r.view.Inject = r.j.Timeline.Inject
 	i := len(r.j.Run)
@@ -334,7 +334,7 @@ func (r *run) remove(action int) {
 	}
 	f.End()
 	r.note(f.step, f)
-	r.say("%s: ended", r.j.Run[f.step].Name)
+	r.say("%s: ended", r.j.Run[f.step].Activity.Name)
 }
 
 // note writes down how a fault ended.
@@ -361,7 +361,7 @@ func (r *run) renew() {
 			continue
 		}
 		if err := f.Renew(min(LeaseFor, left)); err != nil && r.stop.Err() == nil && time.Until(f.end) > 0 {
-			r.abort("%s ended before its time: %v", r.j.Run[f.step].Name, err)
+			r.abort("%s ended before its time: %v", r.j.Run[f.step].Activity.Name, err)
 		}
 	}
 }
