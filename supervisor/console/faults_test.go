@@ -45,11 +45,11 @@ func TestFaultOrderRefused(t *testing.T) {
 	var got FaultOrder
 	h := (&Server{o: Options{Status: fakeStatus{}, Faults: fakeFaults{got: &got}}}).Handler()
 	for body, want := range map[string]string{
-		``:                                                    "which fault?",
-		`{"kind":"a","reason":"x"}`:                           "for how long?",
-		`{"kind":"a","for_s":0,"reason":"x"}`:                 "for how long?",
-		`{"kind":"a","for_s":-1,"reason":"x"}`:                "numbers of seconds",
-		`{"kind":"a","for_s":1e300,"reason":"x"}`:             "numbers of seconds",
+		``:                                        "which fault?",
+		`{"kind":"a","reason":"x"}`:               "for how long?",
+		`{"kind":"a","for_s":0,"reason":"x"}`:     "for how long?",
+		`{"kind":"a","for_s":-1,"reason":"x"}`:    "numbers of seconds",
+		`{"kind":"a","for_s":1e300,"reason":"x"}`: "numbers of seconds",
 		`{"kind":"a","for_s":1,"lease_s":-6,"reason":"x"}`:    "numbers of seconds",
 		`{"kind":"a","for_s":1}`:                              "a reason is needed",
 		`{"kind":"a","for_s":1,"reason":"a\nb"}`:              "not one line",
