@@ -260,3 +260,7 @@ func (h *fakeHost) gone(t *testing.T, since time.Time) time.Duration {
 }
 
 var errTest = errors.New("test")
+
+func contextUntil(t time.Time) (context.Context, context.CancelFunc) {
+	return context.WithDeadline(context.Background(), t)
+}

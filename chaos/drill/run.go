@@ -69,6 +69,7 @@ func (r *run) do(ctx context.Context) {
 	heal := context.AfterFunc(r.stop, r.heal)
 	defer heal()
 	defer r.heal()
+	defer r.traffic()()
 
 	var v verdict
 	if !r.guarded(&v, func() bool { return r.gate(ctx) }) {
