@@ -99,20 +99,25 @@ func (h *fakeHost) Facts(context.Context) (Facts, error) {
 	}
 	now, zero := time.Now(), 0
 	f := Facts{At: now, Started: h.born, Mode: "webhook", Phase: "webhook", StandbyReady: true, Pending: &zero, PendingAt: now, Warnings: []string{}, Signals: []string{}}
-	f.Counts.ReceivedWebhook = int64(now.Sub(h.born).Seconds()) * 5
+	var polled time.Duration
 	for _, e := range h.story() {
 		if e.At.After(now) {
 			continue
 		}
 		switch e.Kind {
 		case EventFirstPoll:
+			polled = now.Sub(e.At)
 			f.Mode, f.Phase, f.Warnings = "polling", "polling", []string{"on_standby"}
 		case EventWebhookSet:
+			polled -= now.Sub(e.At)
 			f.Mode, f.Phase, f.Trial, f.Warnings = "webhook", "webhook", true, []string{}
 		case EventWebhookProven:
 			f.Trial = false
 		}
 	}
+	f.Counts.ReceivedPolling = int64(polled.Seconds()) * 5
+	f.Counts.ReceivedWebhook = int64(now.Sub(h.born).Seconds())*5 - f.Counts.ReceivedPolling
+	f.Counts.Delivered = int64(now.Sub(h.born).Seconds()) * 5
 	if h.pending != nil && !h.injected.IsZero() {
 		if f.Pending = h.pending(now.Sub(h.injected)); f.Pending != nil && *f.Pending > 0 {
 			f.PendingSince = now
