@@ -29,7 +29,7 @@ func (f *acting) lapsed(now time.Time) bool {
 }
 
 // inject begins a fault, with a lease that is far shorter than the fault.
-func (r *run) inject(action int, start time.Time) {
+func (r *run) inject(action int) {
 	a := r.exp.Method[action]
 	now := time.Now()
 	step := Step{Activity: activity("action", a.Name, string(a.Fault)), Start: now, Status: "succeeded"}

@@ -224,7 +224,7 @@ func (r *run) method() {
 	for r.stop.Err() == nil {
 		for len(todo) > 0 && time.Since(start) >= todo[0].at {
 			if todo[0].inject {
-				r.inject(todo[0].action, start)
+				r.inject(todo[0].action)
 			} else {
 				r.remove(todo[0].action)
 			}

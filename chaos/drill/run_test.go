@@ -3,6 +3,8 @@ package drill
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -427,4 +429,89 @@ func TestJournalKeys(t *testing.T) {
 			}
 		}
 	})
+}
+
+// pushing is a host that can make traffic.
+type pushing struct {
+	*fakeHost
+	pushed int
+}
+
+func (p *pushing) Push(context.Context) error { p.pushed++; return nil }
+
+func TestTraffic(t *testing.T) {
+	for _, simulated := range []bool{true, false} {
+		bubble(t, fmt.Sprint("simulated ", simulated), func(t *testing.T, h *fakeHost) {
+			p := &pushing{fakeHost: h}
+			d := office(t, p, &memStore{}, func(o *Options) { o.Simulated = simulated })
+			j := do(t, d, Request{Experiment: plan(t, expectPolling+"traffic: {rate: 5}\n")}, Held)
+			want := 0
+			if simulated {
+				want = int(j.Duration * 5)
+			}
+			if p.pushed < want-1 || p.pushed > want {
+				t.Errorf("%d pushed, want %d", p.pushed, want)
+			}
+			time.Sleep(time.Minute)
+			if p.pushed > want {
+				t.Error("it goes on after the drill")
+			}
+		})
+	}
+}
+
+// TestObserve: a live view sees each stage and the end, and so does the office.
+func TestObserve(t *testing.T) {
+	bubble(t, "stages", func(t *testing.T, h *fakeHost) {
+		var stages []Stage
+		var last Progress
+		d := office(t, h, &memStore{}, func(o *Options) {
+			o.Observe = func(p Progress) {
+				if len(stages) == 0 || stages[len(stages)-1] != p.Stage {
+					stages = append(stages, p.Stage)
+				}
+				last = p
+			}
+		})
+		own := 0
+		do(t, d, Request{Experiment: plan(t, expectPolling), Observe: func(Progress) { own++ }}, Held)
+		if !slices.Equal(stages, []Stage{StageGate, StageFault, StageRecovery, StageDone}) || last.Outcome != Held || own < 100 {
+			t.Errorf("%v, %+v, %d", stages, last, own)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	bubble(t, "now", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, nil)
+		if no, err := d.Check(t.Context(), plan(t, ""), time.Now()); err != nil || len(no) != 0 {
+			t.Errorf("%v, %v", no, err)
+		}
+		h.err = errTest
+		if _, err := d.Check(t.Context(), plan(t, ""), time.Now()); !errors.Is(err, errTest) {
+			t.Errorf("%v", err)
+		}
+		if j := do(t, d, Request{Experiment: plan(t, "")}, NotStarted); j.Refusals[0].Code != RefusedFacts {
+			t.Errorf("%+v", j.Refusals)
+		}
+	})
+}
+
+func TestShareAndFor(t *testing.T) {
+	bubble(t, "replaced", func(t *testing.T, h *fakeHost) {
+		e := plan(t, expectPolling)
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: e, Share: 0.5, For: 30 * time.Second, Seed: 1}, Held)
+		if j.Run[0].Duration != 30 || j.Fired < 5 || j.Fired > 25 || j.Experiment.Method[0].Share != 0.5 || e.Method[0].For != Duration(time.Minute) {
+			t.Errorf("%+v, fired %d", j.Run[0], j.Fired)
+		}
+	})
+}
+
+func TestExitCodes(t *testing.T) {
+	want := map[Outcome]int{Held: 0, Deviated: 1, NotStarted: 3, Aborted: 4, NotRecovered: 5, Invalid: 6, Interrupted: 130}
+	for _, o := range Outcomes() {
+		if got := o.ExitCode(); got != want[o] {
+			t.Errorf("%s: %d", o, got)
+		}
+	}
 }
