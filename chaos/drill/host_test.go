@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,6 +37,7 @@ type fakeHost struct {
 	rolled       []string
 	facts        func() // called in each Facts
 	registerFail error
+	blocked      atomic.Bool
 }
 
 func newHost() *fakeHost {

@@ -16,7 +16,10 @@ func reported(t *testing.T, h *fakeHost, want Outcome, more string) *Report {
 	t.Helper()
 	s := &memStore{}
 	d := office(t, h, s, nil)
-	j := do(t, d, Request{Experiment: plan(t, more), Who: Who{User: "ann", Reason: "before <release> | 7"}, Seed: 42}, want)
+	// Not in whole seconds, or it were open whether the last sample or the end comes first.
+	e := plan(t, more)
+	e.Method[0].For = Duration(60500 * time.Millisecond)
+	j := do(t, d, Request{Experiment: e, Who: Who{User: "ann", Reason: "before <release> | 7"}, Seed: 42}, want)
 	id := j.ID
 	r, err := d.Report(t.Context(), id)
 	if err != nil {

@@ -174,6 +174,9 @@ func (r *run) gate(ctx context.Context) bool {
 			return false
 		}
 	}
+	if h := r.d.Halted(); h != nil {
+		r.refuse(RefusedHalted, "halted by "+orUnknown(h.Who.User)+because(h.Reason))
+	}
 	r.d.o.Policy.checkIncident(time.Now(), s.Facts, func(c RefusalCode, f string, args ...any) { r.refuse(c, fmt.Sprintf(f, args...)) })
 	if len(r.j.Refusals) > 0 {
 		return false
@@ -270,6 +273,10 @@ func (r *run) sample(t *tally, left time.Duration) {
 	}
 	r.keep(s)
 	r.tell(StageFault, left, s, "the faults act")
+	if h := r.d.Halted(); h != nil {
+		r.abort("halted by %s%s", orUnknown(h.Who.User), because(h.Reason))
+		return
+	}
 	for _, x := range r.exp.StopWhen {
 		if x.Eval(&r.view) == True {
 			r.abort("stop condition: %s (%s)", x, valuesText(x.Values(&r.view)))

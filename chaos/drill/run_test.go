@@ -261,7 +261,14 @@ func TestHeals(t *testing.T) {
 		}, Interrupted, 1500 * time.Millisecond},
 	} {
 		bubble(t, name, func(t *testing.T, h *fakeHost) {
-			d := office(t, h, &memStore{}, nil)
+			d := office(t, h, &memStore{}, func(o *Options) {
+				o.Blocked = func() *Halt {
+					if h.blocked.Load() {
+						return &Halt{Reason: "a file"}
+					}
+					return nil
+				}
+			})
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var stopped time.Time
@@ -514,4 +521,23 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%s: %d", o, got)
 		}
 	}
+}
+
+// TestSecretParams: what a parameter marks as secret goes to the fault and not
+// on record.
+func TestSecretParams(t *testing.T) {
+	bubble(t, "ca", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		e := plan(t, "")
+		e.Method[0].Fault, e.Method[0].Params = "tls.expired", map[string]string{"ca": "PRIVATE KEY", "ago_seconds": "5"}
+		j := do(t, office(t, h, s, nil), Request{Experiment: e}, Aborted) // it is no key
+		if e.Method[0].Params["ca"] != "PRIVATE KEY" || j.Experiment.Method[0].Params["ago_seconds"] != "5" {
+			t.Errorf("%+v", j.Experiment.Method)
+		}
+		for _, r := range s.records {
+			if strings.Contains(string(r.Data), "PRIVATE") {
+				t.Errorf("on record: %s", r.Data)
+			}
+		}
+	})
 }
