@@ -12,7 +12,7 @@ type Journal struct {
 	Schema string `json:"schema"` // [SchemaJournal]
 
 	// Chaos Toolkit's keys.
-	ChaosLib     string       `json:"chaoslib-version"` // of the format, not of a library in use
+	ChaosLib     string       `json:"chaoslib-version"` // says that it is not one
 	Platform     string       `json:"platform"`         // GOOS/GOARCH
 	Node         string       `json:"node"`             // the host's name
 	Experiment   Experiment   `json:"experiment"`

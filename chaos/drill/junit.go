@@ -48,7 +48,7 @@ func (r *Report) junit() (string, error) {
 	class := "drill." + j.Experiment.Name
 	s := junitSuite{Name: class, Time: fmt.Sprintf("%.3f", j.Duration), Timestamp: j.Start.UTC().Format(time.RFC3339), Hostname: j.Node}
 	for _, f := range append(r.summary(), fact{"Outcome", string(j.Outcome)}) {
-		s.Properties = append(s.Properties, junitProperty{f.Name, f.Value})
+		s.Properties = append(s.Properties, junitProperty(f))
 	}
 	for _, h := range r.hypothesis() {
 		c := junitCase{Class: class, Name: h.Phase + ": " + h.Name, Time: "0"}

@@ -85,7 +85,7 @@ func (r *Report) html() (string, error) {
 	var b strings.Builder
 	err := page.Execute(&b, map[string]any{
 		"ID": j.ID, "Title": j.Experiment.Title, "Description": j.Experiment.Description,
-		"Outcome": j.Outcome, "Headline": r.headline(), "Reasons": r.reasons(),
+		"Outcome": j.Outcome, "Headline": r.headline(), "Reasons": j.Reasons,
 		"Plot": template.HTML(r.Plot()), "Trend": template.HTML(r.Trend()), //nolint:gosec // made here, texts escaped
 		"Summary": r.summary(), "Timings": r.timings(), "Timeline": r.timeline(), "Counts": r.counts(),
 		"Hypothesis": r.hypothesis(), "Steps": r.steps(), "Warnings": r.warnings(),

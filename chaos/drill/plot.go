@@ -86,7 +86,7 @@ func (r *Report) Plot() string {
 	step := tickStep(length)
 	zero := j.Timeline.Inject
 	for s := math.Ceil(from.Sub(zero).Seconds()/step) * step; s <= to.Sub(zero).Seconds(); s += step {
-		p(`<text class="dim m" x="%.1f" y="%g">%+g s</text>`, x(zero.Add(time.Duration(s*float64(time.Second)))), plotBottom+18, s)
+		p(`<text class="dim m" x="%.1f" y="%g">%+g s</text>`, x(zero.Add(time.Duration(s*float64(time.Second)))), plotBottom+18, s+0) // +0: no "-0"
 	}
 	line := func(class string, v func(i int) (float64, bool)) {
 		var pts []string
@@ -155,7 +155,9 @@ func (r *Report) plotSays() string {
 	return s + "."
 }
 
-// rates is the growth of a count, a second, from sample to sample.
+// rates is the growth of a count, a second, from sample to sample. Samples on
+// both sides of a change of the stage are too close for a rate: the one before
+// stands.
 func rates(ss []Sample, of func(Counts) int64) []float64 {
 	out := make([]float64, len(ss))
 	last := -1
@@ -164,11 +166,17 @@ func rates(ss []Sample, of func(Counts) int64) []float64 {
 			continue
 		}
 		if last >= 0 {
-			if d := s.At.Sub(ss[last].At).Seconds(); d > 0 {
-				out[i] = max(0, float64(of(s.Facts.Counts)-of(ss[last].Facts.Counts))/d)
+			d := s.At.Sub(ss[last].At)
+			if d < sampleEvery/2 {
+				out[i] = out[last]
+				continue
 			}
+			out[i] = max(0, float64(of(s.Facts.Counts)-of(ss[last].Facts.Counts))/d.Seconds())
 		}
 		last = i
+	}
+	if len(out) > 1 {
+		out[0] = out[1] // nothing to compare with
 	}
 	return out
 }

@@ -239,9 +239,6 @@ func optional(f *float64) string {
 	return fmt.Sprintf("%.2f s", *f)
 }
 
-// refusals and reasons, without saying anything twice.
-func (r *Report) reasons() []string { return r.Journal.Reasons }
-
 // markdown is the report for a ticket or a wiki.
 func (r *Report) markdown() string {
 	var b strings.Builder
@@ -249,10 +246,10 @@ func (r *Report) markdown() string {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	p("# Drill: %s\n", mdText(j.Experiment.Title))
 	p("**%s.** %s\n", j.Outcome, r.headline())
-	for _, why := range r.reasons() {
+	for _, why := range j.Reasons {
 		p("- %s", mdText(why))
 	}
-	if len(r.reasons()) > 0 {
+	if len(j.Reasons) > 0 {
 		p("")
 	}
 	p("%s\n", mdText(j.Experiment.Description))
@@ -306,8 +303,10 @@ func (r *Report) markdown() string {
 	return strings.TrimRight(b.String(), "\n") + "\n"
 }
 
-// mdText keeps what others wrote on one line.
-func mdText(s string) string { return strings.Join(strings.Fields(s), " ") }
+// mdText keeps what others wrote on one line, and makes no HTML of it.
+func mdText(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(strings.Join(strings.Fields(s), " "))
+}
 
 // point is one run in the trend.
 type point struct {
