@@ -79,9 +79,9 @@ func (h *Host) tellDrill(p drill.Progress) {
 	if p.Text == "" {
 		return
 	}
-	l := h.log.Info()
+	l := h.log.Info() //nolint:zerologlint // sent below
 	if p.Outcome != "" && p.Outcome != drill.Held {
-		l = h.log.Warn()
+		l = h.log.Warn() //nolint:zerologlint // sent below
 	}
 	l.Str("event", "drill").Str("bot", p.Bot).Str("drill_id", p.ID).Str("experiment", p.Experiment).Str("stage", string(p.Stage)).
 		Str("outcome", string(p.Outcome)).Msg(p.Text)
