@@ -47,7 +47,8 @@
 //
 // Bucket "dualgram" holds the schema version and the clean-end mark. Each bot
 // has a bucket named by its numeric id, with the buckets inbox, seen, tries,
-// dead, quarantine, journal, state, marks, gone, and the key head. Keys are big
-// endian and increase with time, which bbolt rewards: random keys cost it ten
-// times as much.
+// dead, quarantine, journal, state, marks, gone, evidence, and the key head. Keys
+// are big endian and increase with time, which bbolt rewards: random keys cost it
+// ten times as much. A bucket more is no new schema: it is made when a ledger is
+// opened, and a version that doesn't know it leaves it as it is.
 package store

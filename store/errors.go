@@ -29,6 +29,8 @@ var (
 	ErrNotTaken = errors.New("the record is not in delivery")
 	// ErrNotFound: there is no such record.
 	ErrNotFound = errors.New("no such record")
+	// ErrSequence: the evidence does not follow the last one.
+	ErrSequence = errors.New("not the next in the sequence")
 	// ErrArgument: the call itself makes no sense.
 	ErrArgument = errors.New("bad argument")
 )

@@ -96,7 +96,7 @@ func (st *stage) bucket(id int) *bolt.Bucket {
 			panic("bucket " + string(bucketNames[id]) + " is missing")
 		}
 		switch id {
-		case bucketSeen, bucketJournal:
+		case bucketSeen, bucketJournal, bucketEvidence:
 			b.FillPercent = 0.95 // keys only increase: a split page is full
 		}
 		st.cache[id] = b

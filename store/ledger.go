@@ -25,12 +25,13 @@ const (
 	bucketState             // name → opaque
 	bucketMarks             // Bot API's time → highest ids then
 	bucketGone              // first id of a settled hole → last id
+	bucketEvidence          // sequence → when, and opaque
 	numBuckets
 )
 
 var bucketNames = [numBuckets][]byte{
 	[]byte("inbox"), []byte("seen"), []byte("tries"), []byte("dead"), []byte("quarantine"),
-	[]byte("journal"), []byte("state"), []byte("marks"), []byte("gone"),
+	[]byte("journal"), []byte("state"), []byte("marks"), []byte("gone"), []byte("evidence"),
 }
 
 var headKey = []byte("head")

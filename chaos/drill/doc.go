@@ -27,4 +27,25 @@
 // [Drills] is the office of one bot: it lets one run begin at a time, keeps the
 // halt lever, runs the schedule, and writes a [Record] for each run and each
 // pull of the lever into a [Store]. The records form a hash chain, see [Verify].
+//
+// # For those who use Chaos Toolkit
+//
+// The file has its shape and, where the same thing exists, its words; the
+// journal has its keys with their meaning. testdata/chaostoolkit.yaml is
+// templates/certificate-expired.yaml in its format. What maps to what:
+//
+//	Chaos Toolkit                          here
+//	title, description, tags               the same
+//	steady-state-hypothesis, probes        the same; a probe's provider and tolerance are one expr
+//	--hypothesis-strategy                  each probe's phase: before, during, after
+//	--hypothesis-frequency                 once a second
+//	--fail-fast, safeguards (an addon)     stop_when
+//	method, an action's provider           method, fault and its params
+//	pauses.before and .after, background   the same, as durations
+//	rollbacks                              removing faults needs none; failback and ack may be asked for
+//	--rollback-strategy                    always: faults end whatever happens
+//	--dry                                  a dry run of the guards and the gate
+//	status, deviated, steady_states, run   the same; outcome says more
+//	exit code 0 or 1                       one for each outcome, see [Outcome.ExitCode]
+//	(none)                                 leases, expect, recover_within, windows, the halt lever, the schedule
 package drill

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"runtime"
 	"slices"
@@ -29,14 +30,16 @@ type Options struct {
 	Version    string // the program's
 	ConfigHash string // of the configuration in force, without secrets
 	Simulated  bool
-	// Schedules are run by [Drills.Run]; Lookup finds their experiments, nil means
+	// Schedules are run by [Drills.Run], each with a seed made of the names of bot
+	// and experiment unless it has one. Lookup finds their experiments, nil means
 	// the shipped ones.
 	Schedules []Schedule
 	Lookup    func(name string) (*Experiment, error)
 	// Blocked is a halt lever outside the store, such as a file; nil means none. It
 	// is asked often.
 	Blocked func() *Halt
-	// Observe is told of each step of a run, one call at a time; it must not block.
+	// Observe is told of each step of a run, one call at a time; it must neither
+	// block nor run a drill.
 	Observe func(Progress)
 }
 
@@ -47,6 +50,8 @@ type Drills struct {
 
 	writing sync.Mutex // held while a record is appended
 	last    Record     // guarded by writing
+
+	observing sync.Mutex // held while the observer is told
 
 	mu      sync.Mutex
 	halt    *Halt
@@ -90,7 +95,14 @@ type Progress struct {
 // ([*ChainError]); nothing may be added to it.
 func New(ctx context.Context, o Options) (*Drills, error) {
 	d := &Drills{o: o, born: time.Now()}
-	for _, s := range o.Schedules {
+	d.o.Schedules = slices.Clone(o.Schedules)
+	for i := range d.o.Schedules {
+		s := &d.o.Schedules[i]
+		if s.Seed == 0 { // or all bots of all hosts would be drilled at once
+			h := fnv.New64a()
+			_, _ = fmt.Fprintf(h, "%q %q", o.Bot, s.Experiment)
+			s.Seed = h.Sum64()
+		}
 		if err := s.Check(); err != nil {
 			return nil, fmt.Errorf("drill: the schedule of %s: %w", s.Experiment, err)
 		}
@@ -144,6 +156,7 @@ func (d *Drills) bury(ctx context.Context, records []Record) error {
 			if err := json.Unmarshal(r.Data, open); err != nil {
 				return fmt.Errorf("drill: reading record %d: %w", r.Seq, err)
 			}
+			open.Timeline.Inject = r.At // the injection came right after
 		case RecordRun:
 			if open != nil && open.ID == r.ID {
 				open = nil
@@ -259,7 +272,7 @@ func (d *Drills) newRun(q Request) *run {
 	r.stop, r.cause = context.WithCancelCause(context.Background())
 	r.j = &Journal{
 		Schema: SchemaJournal, ChaosLib: ctkVersion, Platform: runtime.GOOS + "/" + runtime.GOARCH, Node: node,
-		Experiment: *e, Start: now, Run: []Step{}, Rollbacks: []Step{},
+		Experiment: *e.redacted(), Start: now, SteadyStates: SteadyStates{During: []SteadyState{}}, Run: []Step{}, Rollbacks: []Step{},
 		ID: runID(now, e.Name), Bot: d.o.Bot, Reasons: []string{}, Who: q.Who, Trigger: q.Trigger, Planned: q.Planned,
 		Simulated: d.o.Simulated, Leashed: d.o.Policy.Leashed, DryRun: q.DryRun, Seed: q.Seed,
 		Version: d.o.Version, ConfigHash: d.o.ConfigHash, Warnings: []WarningSeen{}, Events: []Event{}, Samples: []Sample{},
@@ -299,6 +312,8 @@ func (d *Drills) told(p *Progress) {
 	}
 	d.mu.Unlock()
 	if d.o.Observe != nil {
+		d.observing.Lock()
+		defer d.observing.Unlock()
 		d.o.Observe(*p)
 	}
 }
@@ -316,9 +331,9 @@ func (d *Drills) situation(e *Experiment, f Facts) Situation {
 	return s
 }
 
-// ran says whether the run got as far as an injection. One that the host did not
-// survive may have.
-func (j *Journal) ran() bool { return j.Outcome != NotStarted && !j.DryRun }
+// ran says whether the run broke something. One that the host did not survive
+// may have.
+func (j *Journal) ran() bool { return j.Injected() && !j.Leashed }
 
 // Check returns the reasons against running an experiment at now, nil if there
 // is none. The gate is not tried; see [Request.DryRun].

@@ -70,15 +70,6 @@ func ParseExpr(text string) (Expr, error) {
 	return Expr{text: text, root: n}, nil
 }
 
-// mustExpr is for expressions in this package.
-func mustExpr(text string) Expr {
-	x, err := ParseExpr(text)
-	if err != nil {
-		panic("drill: " + text + ": " + err.Error())
-	}
-	return x
-}
-
 // String is the expression as it was written.
 func (x Expr) String() string { return x.text }
 

@@ -12,7 +12,7 @@ type Journal struct {
 	Schema string `json:"schema"` // [SchemaJournal]
 
 	// Chaos Toolkit's keys.
-	ChaosLib     string       `json:"chaoslib-version"` // of the format, not of a library in use
+	ChaosLib     string       `json:"chaoslib-version"` // says that it is not one
 	Platform     string       `json:"platform"`         // GOOS/GOARCH
 	Node         string       `json:"node"`             // the host's name
 	Experiment   Experiment   `json:"experiment"`
@@ -75,9 +75,9 @@ const (
 // SteadyStates holds the hypothesis as it was judged in each phase; nil if the
 // run did not get that far.
 type SteadyStates struct {
-	Before *SteadyState `json:"before"`
-	During *SteadyState `json:"during"`
-	After  *SteadyState `json:"after"`
+	Before *SteadyState  `json:"before"`
+	During []SteadyState `json:"during"` // one for the whole phase
+	After  *SteadyState  `json:"after"`
 }
 
 // SteadyState is the hypothesis as judged in one phase.
@@ -88,9 +88,10 @@ type SteadyState struct {
 
 // ProbeResult is one probe as judged in one phase.
 type ProbeResult struct {
-	Name         string `json:"name"`
-	Expr         string `json:"expr"`
-	ToleranceMet bool   `json:"tolerance_met"`
+	Activity     Activity `json:"activity"`
+	Expr         string   `json:"expr"`
+	Status       string   `json:"status"` // succeeded: it could be judged
+	ToleranceMet bool     `json:"tolerance_met"`
 	// Values are the facts that the expression uses, at the sample that decided.
 	Values map[string]any `json:"output"`
 	// Detail says why it was not met.
@@ -99,13 +100,30 @@ type ProbeResult struct {
 
 // Step is one action of the method, or a rollback, as it was done.
 type Step struct {
-	Name     string        `json:"name"`
+	Activity Activity      `json:"activity"`
 	Start    time.Time     `json:"start"`
 	End      time.Time     `json:"end"`
 	Duration float64       `json:"duration"` // seconds
 	Status   string        `json:"status"`   // succeeded, failed
 	Fault    *chaos.Status `json:"output,omitempty"`
 	Error    string        `json:"exception,omitempty"`
+}
+
+// Activity names what was done, in Chaos Toolkit's way.
+type Activity struct {
+	Type     string   `json:"type"` // probe or action
+	Name     string   `json:"name"`
+	Provider Provider `json:"provider"`
+}
+
+// Provider is what an activity is made of.
+type Provider struct {
+	Type string `json:"type"` // always dualgram
+	Func string `json:"func"` // the fault, the rollback, or "facts"
+}
+
+func activity(kind, name, what string) Activity {
+	return Activity{kind, name, Provider{"dualgram", what}}
 }
 
 // Timeline is when what happened; zero if it did not.

@@ -23,7 +23,7 @@ func newTally(phase Phase, all []Probe) *tally {
 	for _, p := range all {
 		if slices.Contains(p.Phase, phase) {
 			t.probes = append(t.probes, p)
-			t.result = append(t.result, ProbeResult{Name: p.Name, Expr: p.Expr.String(), Detail: "never judged"})
+			t.result = append(t.result, ProbeResult{Activity: activity("probe", p.Name, "facts"), Expr: p.Expr.String(), Status: "failed", Detail: "never judged"})
 		}
 	}
 	t.seen, t.failed = make([]bool, len(t.probes)), make([]bool, len(t.probes))
@@ -48,7 +48,7 @@ func (t *tally) judge(v *View) (unmet []string) {
 		}
 		t.failed[i] = truth == False
 		r := &t.result[i]
-		r.Values, r.Detail = p.Expr.Values(v), ""
+		r.Values, r.Detail, r.Status = p.Expr.Values(v), "", "succeeded"
 		switch {
 		case truth == False:
 			r.Detail = fmt.Sprintf("not so at %s: %s", v.At.UTC().Format(time.TimeOnly), valuesText(r.Values))
@@ -221,7 +221,7 @@ func (v verdict) conclude(j *Journal) {
 func (s *SteadyState) misses(when string) (out []string) {
 	for _, p := range s.Probes {
 		if !p.ToleranceMet {
-			out = append(out, fmt.Sprintf("%s, %s did not hold (%s): %s", when, p.Name, p.Expr, p.Detail))
+			out = append(out, fmt.Sprintf("%s, %s did not hold (%s): %s", when, p.Activity.Name, p.Expr, p.Detail))
 		}
 	}
 	return out
@@ -238,7 +238,7 @@ func (j *Journal) unproven() (out []string) {
 			if !s.Fault.Attached {
 				why = "nothing in this process carries it out"
 			}
-			out = append(out, fmt.Sprintf("%s never fired: %s", s.Name, why))
+			out = append(out, fmt.Sprintf("%s never fired: %s", s.Activity.Name, why))
 		}
 	}
 	t := &j.Timeline
@@ -258,7 +258,7 @@ func (j *Journal) waited() bool {
 
 // deviations lists what was not as expected.
 func (j *Journal) deviations() (out []string) {
-	if s := j.SteadyStates.During; s != nil {
+	for _, s := range j.SteadyStates.During {
 		out = append(out, s.misses("during the fault")...)
 	}
 	x, t := j.Experiment.Expect, &j.Timeline

@@ -1,8 +1,11 @@
 package drill
 
 import (
+	"maps"
 	"slices"
 	"time"
+
+	"dualgram/chaos"
 )
 
 // deed is one thing that the method does at a time after its beginning.
@@ -53,6 +56,28 @@ func (e *Experiment) with(share float64, length time.Duration) *Experiment {
 			}
 			if length != 0 {
 				a.For = Duration(length)
+			}
+		}
+	}
+	return &c
+}
+
+// redacted returns a copy without the values of secret parameters, as it goes
+// on record.
+func (e *Experiment) redacted() *Experiment {
+	c := *e
+	c.Method = slices.Clone(e.Method)
+	for i := range c.Method {
+		a := &c.Method[i]
+		a.Params = maps.Clone(a.Params)
+		for _, k := range chaos.Kinds() {
+			if k.Kind != a.Fault {
+				continue
+			}
+			for _, p := range k.Params {
+				if _, ok := a.Params[p.Name]; ok && p.Secret {
+					a.Params[p.Name] = "[secret]"
+				}
 			}
 		}
 	}

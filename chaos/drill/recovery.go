@@ -50,7 +50,7 @@ func (r *run) recovery(ctx context.Context, v *verdict) {
 // rollback asks the host to tidy up. One that fails doesn't stop the rest.
 func (r *run) rollback(ctx context.Context) {
 	for _, b := range r.exp.Rollbacks {
-		s := Step{Name: b.Action, Start: time.Now(), Status: "succeeded"}
+		s := Step{Activity: activity("action", b.Action, b.Action), Start: time.Now(), Status: "succeeded"}
 		err := errors.New("this host can't be asked to")
 		if host, ok := r.d.o.Host.(Rollbacker); ok {
 			ctx, cancel := context.WithTimeout(ctx, recordWithin)

@@ -45,13 +45,6 @@ type run struct {
 	blind int // looks that have failed in a row
 }
 
-// acting is an injected fault.
-type acting struct {
-	Fault
-	step int // in j.Run
-	end  time.Time
-}
-
 // stopCause says why a run ends early.
 type stopCause struct {
 	outcome Outcome
@@ -76,6 +69,7 @@ func (r *run) do(ctx context.Context) {
 	heal := context.AfterFunc(r.stop, r.heal)
 	defer heal()
 	defer r.heal()
+	defer r.traffic()()
 
 	var v verdict
 	if !r.guarded(&v, func() bool { return r.gate(ctx) }) {
@@ -180,6 +174,9 @@ func (r *run) gate(ctx context.Context) bool {
 			return false
 		}
 	}
+	if h := r.d.Halted(); h != nil {
+		r.refuse(RefusedHalted, "halted by "+orUnknown(h.Who.User)+because(h.Reason))
+	}
 	r.d.o.Policy.checkIncident(time.Now(), s.Facts, func(c RefusalCode, f string, args ...any) { r.refuse(c, fmt.Sprintf(f, args...)) })
 	if len(r.j.Refusals) > 0 {
 		return false
@@ -219,7 +216,7 @@ func (r *run) stopped(ctx context.Context) {
 func (r *run) method() {
 	start := time.Now()
 	t := newTally(During, r.exp.Hypothesis.Probes)
-	r.j.SteadyStates.During = t.state()
+	r.j.SteadyStates.During = []SteadyState{*t.state()}
 	todo := r.exp.deeds()
 	end := r.exp.Length()
 	samples, renewals := newTick(sampleEvery), newTick(RenewEvery)
@@ -230,7 +227,7 @@ func (r *run) method() {
 	for r.stop.Err() == nil {
 		for len(todo) > 0 && time.Since(start) >= todo[0].at {
 			if todo[0].inject {
-				r.inject(todo[0].action, start)
+				r.inject(todo[0].action)
 			} else {
 				r.remove(todo[0].action)
 			}
@@ -252,7 +249,7 @@ func (r *run) method() {
 			r.renew()
 		case <-samples.C:
 			r.sample(t, end-time.Since(start))
-			r.j.SteadyStates.During = t.state()
+			r.j.SteadyStates.During = []SteadyState{*t.state()}
 		}
 	}
 }
@@ -268,11 +265,18 @@ func (r *run) sample(t *tally, left time.Duration) {
 		return
 	}
 	r.blind = 0
+	for _, f := range r.acting() {
+		r.check(f)
+	}
 	if r.j.Injected() {
 		s.Unmet = t.judge(&r.view)
 	}
 	r.keep(s)
 	r.tell(StageFault, left, s, "the faults act")
+	if h := r.d.Halted(); h != nil {
+		r.abort("halted by %s%s", orUnknown(h.Who.User), because(h.Reason))
+		return
+	}
 	for _, x := range r.exp.StopWhen {
 		if x.Eval(&r.view) == True {
 			r.abort("stop condition: %s (%s)", x, valuesText(x.Values(&r.view)))
@@ -283,117 +287,6 @@ func (r *run) sample(t *tally, left time.Duration) {
 		if e.Kind == EventOperator {
 			r.abort("an operator intervened: %s", e.Name)
 			return
-		}
-	}
-}
-
-// inject begins a fault, with a lease that is far shorter than the fault.
-func (r *run) inject(action int, start time.Time) {
-	a := r.exp.Method[action]
-	now := time.Now()
-	step := Step{Name: a.Name, Start: now, Status: "succeeded"}
-	r.mark(&r.j.Timeline.Inject)
-	r.view.Inject = r.j.Timeline.Inject
-	i := len(r.j.Run)
-	r.j.Run = append(r.j.Run, step)
-	if r.j.Leashed {
-		r.j.Run[i].End = now.Add(a.For.D())
-		r.say("%s: leashed, nothing is injected", a.Name)
-		return
-	}
-	spec := a.Spec(r.j.Seed + uint64(action))
-	spec.For = min(spec.For, LeaseFor)
-	f, err := r.d.o.Host.Inject(r.stop, spec)
-	if err != nil {
-		r.j.Run[i].Status, r.j.Run[i].Error, r.j.Run[i].End = "failed", err.Error(), time.Now()
-		r.abort("%s could not be injected: %v", a.Name, err)
-		return
-	}
-	r.mu.Lock()
-	late := r.healed
-	if !late {
-		r.live[action] = &acting{f, i, now.Add(a.For.D())}
-	}
-	r.mu.Unlock()
-	if late { // stopped while it was injected
-		f.End()
-		r.note(i, f)
-		return
-	}
-	r.say("%s: %s begins, for %s", a.Name, a.Fault, a.For)
-}
-
-// remove ends a fault whose time is over.
-func (r *run) remove(action int) {
-	r.mu.Lock()
-	f, ok := r.live[action]
-	delete(r.live, action)
-	r.mu.Unlock()
-	if !ok {
-		return
-	}
-	f.End()
-	r.note(f.step, f)
-	r.say("%s: ended", r.j.Run[f.step].Name)
-}
-
-// note writes down how a fault ended.
-func (r *run) note(step int, f Fault) {
-	st := f.Status()
-	s := &r.j.Run[step]
-	s.Fault = &st
-	if s.End.IsZero() {
-		s.End = time.Now()
-	}
-}
-
-// renew prolongs the leases, never beyond the fault's own end.
-func (r *run) renew() {
-	r.mu.Lock()
-	all := make([]*acting, 0, len(r.live))
-	for _, f := range r.live {
-		all = append(all, f)
-	}
-	r.mu.Unlock()
-	for _, f := range all {
-		left := time.Until(f.end)
-		if left <= 0 {
-			continue
-		}
-		if err := f.Renew(min(LeaseFor, left)); err != nil && r.stop.Err() == nil && time.Until(f.end) > 0 {
-			r.abort("%s ended before its time: %v", r.j.Run[f.step].Name, err)
-		}
-	}
-}
-
-// heal ends all faults. It may be called at any time, from any goroutine, and
-// again; when it returns, nothing acts and nothing will.
-func (r *run) heal() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.healed = true
-	for _, f := range r.live {
-		f.End()
-	}
-}
-
-// endSteps writes down the faults that heal has ended.
-func (r *run) endSteps() {
-	r.mu.Lock()
-	all := r.live
-	r.live = map[int]*acting{}
-	r.mu.Unlock()
-	for _, f := range all {
-		r.note(f.step, f)
-	}
-	for i := range r.j.Run {
-		s := &r.j.Run[i]
-		if now := time.Now(); s.End.IsZero() || s.End.After(now) {
-			s.End = now
-		}
-		s.Duration = s.End.Sub(s.Start).Seconds()
-		if s.End.After(r.j.Timeline.Remove) {
-			r.j.Timeline.Remove = s.End
 		}
 	}
 }

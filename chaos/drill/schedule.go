@@ -28,6 +28,9 @@ const (
 	MaxJitter = 12 * time.Hour
 	// OverdueAfter is how late a run may be before it counts as missed.
 	OverdueAfter = time.Hour
+	// longestShift is more than clocks were ever put on or back at once: a day, where
+	// the date line was moved.
+	longestShift = 25 * time.Hour
 	// horizon is how far ahead a next time is looked for: it covers a 29 February.
 	horizon = 9 * 366 * 24 * time.Hour
 )
@@ -91,12 +94,14 @@ func (s Schedule) Next(t time.Time) (Due, bool) {
 		return Due{}, false
 	}
 	end := t.Add(horizon)
-	for wall := wallClock(t, s.zone()); ; {
+	// A wall time that was skipped is due later than the clock says, one that comes
+	// twice earlier: the search begins before any change that could still matter,
+	// and passes over what is no longer due.
+	for wall := wallClock(t, s.zone()).Add(-longestShift); ; {
 		wall = x.Next(wall)
 		if wall.IsZero() || wall.After(end) {
 			return Due{}, false
 		}
-		// In the second of two equal hours the next wall time may lie in the past.
 		if at := instant(wall, s.zone()); at.After(t) {
 			return Due{Planned: at, At: at.Add(s.jitter(at))}, true
 		}

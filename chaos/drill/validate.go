@@ -126,6 +126,8 @@ func (l *loader) validateHypothesis(h *Hypothesis) {
 		if len(p.Phase) == 0 {
 			l.wrong(at+".phase", "is empty", "write before, during, after, or leave the line out for all three")
 		}
+		unread := l.bad[at+".phase[0]"] || l.bad[at+".phase"] // then what was meant is not known
+		before, after = before || unread, after || unread
 		before = before || slices.Contains(p.Phase, Before)
 		after = after || slices.Contains(p.Phase, After)
 		if p.Within > 0 && !slices.Contains(p.Phase, During) {
@@ -147,6 +149,7 @@ func (l *loader) validateMethod(e *Experiment) {
 		if a.Fault == "" {
 			if a.For > 0 || a.Share != 0 || a.Count != 0 || a.Delay > 0 || a.Background || len(a.Params) > 0 {
 				l.wrong(at+".fault", "is missing", "name the fault; a step without one has only pauses")
+				broken = true
 			} else if a.Pauses == (Pauses{}) {
 				l.wrong(at, "does nothing", "write a fault or pauses")
 			}

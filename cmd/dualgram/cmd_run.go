@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"dualgram/chaos/drill"
 	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/host"
 	"dualgram/store"
@@ -26,7 +27,8 @@ waiting, for at most shutdown_timeout, and leaves the webhook registered.
 
 Certificates and a secret token file are read again by themselves when they change;
 a changed secret replaces the old one without refusing an update. SIGHUP does so at
-once, and reopens files that log rotation has moved.
+once, and reopens files that log rotation has moved. SIGUSR2 ends the drill under way
+and lets none begin until dualgram drill resume.
 
 A bot that already has a webhook elsewhere is never overpowered: run names it and
 waits. With --take-over it shows that webhook and how many updates are pending,
@@ -70,12 +72,26 @@ func (a *app) runHost(ctx context.Context, takeOver bool) error {
 			h.Reload()
 		}
 	}()
+	halts := make(chan os.Signal, 1)
+	signal.Notify(halts, syscall.SIGUSR2)
+	halted := make(chan struct{})
+	go func() {
+		defer close(halted)
+		for range halts {
+			if err := h.HaltDrills(context.WithoutCancel(ctx), drill.Who{User: "SIGUSR2", Reason: "the signal was sent to dualgram"}); err != nil {
+				log.Error().Err(err).Msg("drills are halted, and a restart forgets it")
+			}
+		}
+	}()
 	log.Info().Str("version", version().Version).Str("config", cfg.File).Str("config_hash", config.Hash(cfg)).
 		Str("store", cfg.Store.Path).Str("control", cfg.Control.Socket).Int("bots", len(cfg.Bots)).Msg("dualgram is running")
 	err = h.Run(ctx)
 	signal.Stop(hup)
 	close(hup)
 	<-reloads
+	signal.Stop(halts)
+	close(halts)
+	<-halted
 	if err != nil {
 		return couldNotRun("stopped: "+config.Redact(err.Error()), "see the log above; what was acknowledged is in the store", err)
 	}

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"net"
+	"net/http"
 	"os/user"
 	"strconv"
 )
@@ -35,6 +36,9 @@ type connKey struct{}
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
 }
+
+// CallerOf tells who is at the other end of a request to one of [Options.Routes].
+func CallerOf(r *http.Request) Caller { return callerOf(r.Context()) }
 
 // callerOf tells who is at the other end of the request's connection.
 func callerOf(ctx context.Context) Caller {

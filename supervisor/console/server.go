@@ -301,6 +301,10 @@ func WriteError(w http.ResponseWriter, code int, message, fix string) {
 	WriteJSON(w, code, Error{Schema: SchemaError, Message: message, Fix: fix})
 }
 
+// WriteFailure answers with what a handler of [Options.Routes] could not do; what
+// names what was asked for.
+func WriteFailure(w http.ResponseWriter, what string, err error) { writeFailure(w, what, err) }
+
 // writeFailure answers with what a provider said; what names what was asked for.
 func writeFailure(w http.ResponseWriter, what string, err error) {
 	var f *Failure

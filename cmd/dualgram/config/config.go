@@ -48,6 +48,7 @@ type Config struct {
 	Failover        Failover      `key:"failover"`
 	Signals         Signals       `key:"signals"`
 	Chaos           Chaos         `key:"chaos"`
+	Drills          Drills        `key:"drills"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
 	Log             Log           `key:"log"`
@@ -225,6 +226,35 @@ type Chaos struct {
 	Destructive bool `key:"destructive"`
 }
 
+// Drills says which drills may run when. Chaos has the locks.
+type Drills struct {
+	// Experiments is a directory with experiments, one in each NAME.yaml; empty: only
+	// the shipped ones.
+	Experiments string `key:"experiments"`
+	// HaltFile, while it exists, ends the drill under way and lets none begin.
+	HaltFile string `key:"halt_file"`
+	// Windows are the only times in which drills run, such as "Mon-Fri 09:00-15:00
+	// Europe/Berlin"; Freeze are days without, such as "2026-12-20..2027-01-06".
+	Windows []string `key:"windows"`
+	Freeze  []string `key:"freeze"`
+	// MinInterval is the least time between two runs of an experiment;
+	// QuietAfterStart and QuietAfterError how long after dualgram's start and
+	// Telegram's last error none begins.
+	MinInterval     time.Duration `key:"min_interval"`
+	QuietAfterStart time.Duration `key:"quiet_after_start"`
+	QuietAfterError time.Duration `key:"quiet_after_error"`
+	Schedules       []Schedule    `key:"schedules"`
+}
+
+// Schedule runs an experiment at times.
+type Schedule struct {
+	Experiment string        `key:"experiment"`
+	Cron       string        `key:"cron"` // minute hour day month weekday
+	Zone       string        `key:"zone"` // UTC if empty
+	Jitter     time.Duration `key:"jitter"`
+	Bot        string        `key:"bot"` // not needed if there is one
+}
+
 // Control is the socket that the commands talk to.
 type Control struct {
 	Socket string `key:"socket"`
@@ -259,6 +289,7 @@ func Defaults() *Config {
 		},
 		Signals:         defaultSignals(),
 		Chaos:           Chaos{Leashed: true},
+		Drills:          Drills{QuietAfterStart: 30 * time.Minute, QuietAfterError: 10 * time.Minute},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},
 		Log:             Log{Level: "info", Format: "json"},

@@ -104,7 +104,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 		Thresholds: thresholds(h.cfg),
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Scope(c.Name).Hook(chaos.SeamHandover),
-		Observe:    h.opt.Observe,
+		Observe:    h.observer(c.Name, api.BotID()),
 
 		DeleteOnStop: h.cfg.OnStop == "delete",
 	}
@@ -125,6 +125,18 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	}
 	o.Handler, err = h.handler(c, secret)
 	return o, err
+}
+
+// observer tells the bot's drills what happens, and whoever else wants to know.
+func (h *Host) observer(bot string, id int64) func(supervisor.Event) {
+	d := &drillHost{h: h, bot: bot, id: id}
+	h.drillHosts[bot] = d
+	return func(e supervisor.Event) {
+		d.observe(e)
+		if h.opt.Observe != nil {
+			h.opt.Observe(e)
+		}
+	}
 }
 
 // policy is the operator's choice of guards.

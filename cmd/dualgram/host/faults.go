@@ -227,11 +227,31 @@ func (o *faultOrders) Inject(ctx context.Context, order console.FaultOrder) (con
 		f.For, f.Lease, f.InjectedAt, f.EndsAt = order.For.Seconds(), order.Lease.Seconds(), time.Time{}, time.Time{}
 		return f, nil
 	}
+	f, err := o.take(ctx, order, s, plan)
+	if err != nil {
+		return console.Fault{}, err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return f.shown(), nil
+}
+
+// order is Inject for a drill.
+func (o *faultOrders) order(ctx context.Context, order console.FaultOrder) (*faultHeld, error) {
+	s, plan, err := o.spec(order)
+	if err != nil {
+		return nil, err
+	}
+	return o.take(ctx, order, s, plan)
+}
+
+// take writes the order down and then carries it out.
+func (o *faultOrders) take(ctx context.Context, order console.FaultOrder, s chaos.Spec, plan chaos.Status) (*faultHeld, error) {
 	if o.h.sup == nil {
-		return console.Fault{}, errStarting
+		return nil, errStarting
 	}
 	if err := o.reserve(); err != nil {
-		return console.Fault{}, err
+		return nil, err
 	}
 	note := supervisor.FaultNote{Kind: order.Kind, Bot: order.Bot, Level: supervisor.FaultInjected, By: &order.By, Reason: order.Reason, For: order.For}
 	if plan.Leashed {
@@ -239,18 +259,16 @@ func (o *faultOrders) Inject(ctx context.Context, order console.FaultOrder) (con
 	}
 	if err := o.h.sup.NoteFault(ctx, note); err != nil {
 		o.release()
-		return console.Fault{}, &console.Failure{Code: console.CodeNotSaved, Message: "the order could not be saved, and nothing was injected: " + config.Redact(err.Error()),
+		return nil, &console.Failure{Code: console.CodeNotSaved, Message: "the order could not be saved, and nothing was injected: " + config.Redact(err.Error()),
 			Fix: "free or repair the disk of the store first", Err: err}
 	}
 	f, err := o.inject(s, order)
 	if err != nil {
 		note.Level = supervisor.FaultFailed
 		_ = o.h.sup.NoteFault(ctx, note) // it is in the log
-		return console.Fault{}, faultFailure(order.Kind, err)
+		return nil, faultFailure(order.Kind, err)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return f.shown(), nil
+	return f, nil
 }
 
 // reserve takes one of the places; inject or release gives it back.

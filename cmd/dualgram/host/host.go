@@ -35,6 +35,8 @@ import (
 type Options struct {
 	Version string
 	Logger  zerolog.Logger
+	// Simulated says that Telegram is played, for the evidence of drills.
+	Simulated bool
 	// TakeOver replaces a foreign webhook found at the start.
 	TakeOver bool
 	// Faults is the registry whose injectors are built in; nil means one made
@@ -52,21 +54,26 @@ type Options struct {
 
 // Host is a dualgram that is ready to run.
 type Host struct {
-	cfg     *config.Config
-	opt     Options
-	log     zerolog.Logger
-	store   *store.Store
-	faults  *chaos.Registry
-	orders  *faultOrders
-	sup     *supervisor.Supervisor
-	console *console.Server
-	observe net.Listener
-	reg     *prometheus.Registry
-	certs   map[string]*certificate // by listen address
-	closers []func()
-	reload  []func()
-	probes  probe.Responder // answers the probes of all bots, on every listener
-	secrets []*webhookSecret
+	cfg    *config.Config
+	opt    Options
+	log    zerolog.Logger
+	store  *store.Store
+	faults *chaos.Registry
+	orders *faultOrders
+	// drillHosts and offices are by the bot's name; life ends with the host's.
+	drillHosts map[string]*drillHost
+	offices    map[string]*drillOffice
+	life       context.Context
+	endLife    context.CancelFunc
+	sup        *supervisor.Supervisor
+	console    *console.Server
+	observe    net.Listener
+	reg        *prometheus.Registry
+	certs      map[string]*certificate // by listen address
+	closers    []func()
+	reload     []func()
+	probes     probe.Responder // answers the probes of all bots, on every listener
+	secrets    []*webhookSecret
 	// acmeTurn lets one certificate be obtained at a time: they may share a port.
 	acmeTurn sync.Mutex
 }
@@ -95,6 +102,8 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	}
 	h.log = h.log.Hook(faultField{h.faults})
 	h.orders = &faultOrders{h: h}
+	h.drillHosts = map[string]*drillHost{}
+	h.life, h.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	h.reg.MustRegister(faultMetrics{h.faults}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	// The control socket first: a second instance is told so before it looks at
@@ -123,6 +132,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if err := registerStore(h.reg, h.store); err != nil {
 		return nil, err
 	}
+	if err := h.openDrills(ctx, bots); err != nil {
+		return nil, err
+	}
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: bots, Listeners: listeners, Health: h.store.Health, Registry: h.reg,
 		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout, Faults: h.orders.supervised,
@@ -135,6 +147,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 
 // Close gives up a host that is not run.
 func (h *Host) Close() {
+	if h.endLife != nil {
+		h.endLife()
+	}
 	if h.console != nil {
 		_ = h.console.Close()
 	}
@@ -204,8 +219,10 @@ func (h *Host) Run(ctx context.Context) error {
 		wg.Go(func() { h.keepCertificate(side, c) })
 	}
 	// No fault shall hinder the end.
-	defer context.AfterFunc(ctx, h.orders.stop)()
+	defer context.AfterFunc(ctx, func() { h.endLife(); h.orders.stop() })()
+	h.runDrills(h.life, &wg)
 	err := h.sup.Run(ctx)
+	h.endLife()
 	h.orders.stop()
 	h.orders.watches.Wait()
 	stopSide()
@@ -224,9 +241,11 @@ func (h *Host) openConsole() error {
 	if h.cfg.Control.Socket == "" {
 		return errors.New("control.socket: a path is needed")
 	}
+	routes := h.drillRoutes()
+	routes[console.RouteRotateSecret] = console.RotateSecret(rotatorOf{h})
 	var err error
 	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		Routes: map[string]http.Handler{console.RouteRotateSecret: console.RotateSecret(rotatorOf{h})}})
+		Routes: routes})
 	return err
 }
 

@@ -1,0 +1,543 @@
+package drill
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"dualgram/chaos"
+)
+
+func TestOutcomes(t *testing.T) {
+	bubble(t, "held", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, nil)
+		j := do(t, d, Request{Experiment: plan(t, expectPolling)}, Held)
+		tl := j.Timeline
+		if lived := h.gone(t, h.injected); lived != time.Minute {
+			t.Errorf("the fault lived for %v", lived)
+		}
+		if got := tl.Inject.Sub(j.Start); got != 5*time.Second {
+			t.Errorf("injected %v after the start, want the hold time", got)
+		}
+		if s := *j.Timings.Switch; s != 3 {
+			t.Errorf("switch after %v", s)
+		}
+		if s := *j.Timings.Failback; s != 70 {
+			t.Errorf("failback after %v", s)
+		}
+		if s := *j.Timings.Recovery; s < 70 || s > 71 {
+			t.Errorf("recovery after %v", s)
+		}
+		if j.Fired < 55 || j.Run[0].Fault == nil || j.Run[0].Duration != 60 {
+			t.Errorf("fired %d, steps %+v", j.Fired, j.Run)
+		}
+		if len(j.Warnings) != 1 || !j.Warnings[0].Expected || j.Failovers != 1 {
+			t.Errorf("warnings %+v, failovers %d", j.Warnings, j.Failovers)
+		}
+		if j.Status != "completed" || j.Deviated || !j.SteadyStates.Before.Met || !j.SteadyStates.During[0].Met || !j.SteadyStates.After.Met {
+			t.Errorf("status %s, states %+v", j.Status, j.SteadyStates)
+		}
+	})
+	bubble(t, "deviated: too late", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 12 * time.Second
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Deviated)
+		if !j.Deviated || !strings.Contains(j.Reasons[0], "12.0s") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	bubble(t, "deviated: a forbidden warning", func(t *testing.T, h *fakeHost) {
+		h.change = func(f *Facts) {
+			if f.Mode == "polling" {
+				f.Warnings = append(f.Warnings, "blind")
+			}
+		}
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Deviated)
+	})
+	bubble(t, "deviated: left the webhook", func(t *testing.T, h *fakeHost) {
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "expect: {mode: webhook}\n")}, Deviated)
+	})
+	bubble(t, "held: stayed on the webhook", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 0
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "expect: {mode: webhook}\n")}, Held)
+		if j.Timings.Switch != nil || *j.Timings.Recovery > 1 {
+			t.Errorf("%+v", j.Timings)
+		}
+	})
+	bubble(t, "deviated: a probe during the fault", func(t *testing.T, h *fakeHost) {
+		h.change = func(f *Facts) {
+			if f.Mode == "polling" {
+				f.Counts.Lost = 1
+			}
+		}
+		e := plan(t, expectPolling)
+		e.Hypothesis.Probes[2].Phase = []Phase{During}
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: e}, Deviated)
+		if !strings.Contains(j.Reasons[0], "nothing-lost") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	bubble(t, "not recovered", func(t *testing.T, h *fakeHost) {
+		h.backAfter = 0
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, NotRecovered)
+		if took := j.End.Sub(j.Timeline.Remove); took != 2*time.Minute {
+			t.Errorf("waited for %v", took)
+		}
+	})
+	bubble(t, "invalid: nothing to hit", func(t *testing.T, h *fakeHost) {
+		h.quiet = true
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Invalid)
+		if !strings.Contains(j.Reasons[0], "never fired") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	bubble(t, "invalid: nothing was stranded", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 0
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Invalid)
+		if !strings.Contains(j.Reasons[0], "when there is traffic") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	bubble(t, "deviated: stranded, and nothing was done", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 0
+		h.pending = func(d time.Duration) *int { n := 3; return &n }
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Deviated)
+	})
+	bubble(t, "invalid: leashed", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, func(o *Options) { o.Policy.Leashed = true })
+		j := do(t, d, Request{Experiment: plan(t, expectPolling)}, Invalid)
+		if !h.injected.IsZero() || !j.Leashed || len(j.Samples) < 60 {
+			t.Errorf("injected %v, %d samples", h.injected, len(j.Samples))
+		}
+	})
+}
+
+// TestOnset: a switch is measured from when the fault can have stranded the
+// first update, at the earliest.
+func TestOnset(t *testing.T) {
+	bubble(t, "quiet at first", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 40 * time.Second
+		h.pending = func(d time.Duration) *int {
+			n := 0
+			if d > 35*time.Second && d < 41*time.Second {
+				n = 1
+			}
+			return &n
+		}
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Held)
+		if s := *j.Timings.Switch; s < 4.9 || s > 6.1 {
+			t.Errorf("switch after %v", s)
+		}
+	})
+	bubble(t, "waiting from the first", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 12 * time.Second
+		h.pending = func(time.Duration) *int { n := 1; return &n }
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Deviated)
+		if s := *j.Timings.Switch; s != 12 {
+			t.Errorf("switch after %v", s)
+		}
+	})
+}
+
+func TestNotStarted(t *testing.T) {
+	bubble(t, "the steady state does not hold", func(t *testing.T, h *fakeHost) {
+		start := time.Now()
+		h.change = func(f *Facts) { f.Counts.Lost = int64(time.Since(start) / (3 * time.Second)) }
+		s := &memStore{}
+		j := do(t, office(t, h, s, nil), Request{Experiment: plan(t, "")}, NotStarted)
+		if j.Injected() || !h.injected.IsZero() || j.SteadyStates.Before.Met || j.Status != "failed" {
+			t.Errorf("%+v", j.SteadyStates.Before)
+		}
+		if len(s.records) != 1 || s.records[0].Kind != RecordRun {
+			t.Errorf("%d records", len(s.records))
+		}
+	})
+	bubble(t, "a signal trips in the gate", func(t *testing.T, h *fakeHost) {
+		start := time.Now()
+		h.change = func(f *Facts) {
+			if time.Since(start) >= 5*time.Second {
+				f.Signals = []string{"stall"}
+			}
+		}
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "")}, NotStarted)
+		if len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedSignal {
+			t.Errorf("%+v", j.Refusals)
+		}
+	})
+	bubble(t, "disabled", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		d := office(t, h, s, func(o *Options) { o.Policy.Enabled = false })
+		do(t, d, Request{Experiment: plan(t, "")}, NotStarted)
+		if len(s.records) != 0 {
+			t.Error("a record of what was never allowed")
+		}
+	})
+	bubble(t, "the evidence can't be written", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{err: errTest}, nil)
+		j, err := d.Do(t.Context(), Request{Experiment: plan(t, "")})
+		if err == nil || j.Outcome != NotStarted || !h.injected.IsZero() {
+			t.Errorf("%v, %s", err, j.Outcome)
+		}
+	})
+	bubble(t, "dry run", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		j := do(t, office(t, h, s, nil), Request{Experiment: plan(t, ""), DryRun: true}, NotStarted)
+		if !j.Ready() || !h.injected.IsZero() || len(s.records) != 0 {
+			t.Errorf("ready %v, %d records", j.Ready(), len(s.records))
+		}
+	})
+	bubble(t, "another one runs", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, nil)
+		go func() { _, _ = d.Do(t.Context(), Request{Experiment: plan(t, expectPolling)}) }()
+		time.Sleep(20 * time.Second)
+		p, ok := d.Running()
+		if !ok || p.Stage != StageFault || p.Sample == nil {
+			t.Errorf("%v %+v", ok, p)
+		}
+		j := do(t, d, Request{Experiment: plan(t, "")}, NotStarted)
+		if len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedRunning {
+			t.Errorf("%+v", j.Refusals)
+		}
+		time.Sleep(5 * time.Minute)
+		if _, ok := d.Running(); ok {
+			t.Error("still running")
+		}
+	})
+}
+
+// TestHeals: whatever ends a drill, its fault is gone, and how soon.
+func TestHeals(t *testing.T) {
+	during := 20 * time.Second // from the start of the drill: 15 s into the fault
+	bubble(t, "stop condition", func(t *testing.T, h *fakeHost) {
+		h.pending = func(d time.Duration) *int {
+			n := 0
+			if d > 10*time.Second && d < 30*time.Second {
+				n = 501
+			}
+			return &n
+		}
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Aborted)
+		if d := h.gone(t, h.injected); d > 12*time.Second {
+			t.Errorf("gone after %v", d)
+		}
+		if !strings.Contains(j.Reasons[0], "pending > 500") || j.Timeline.Recovered.IsZero() {
+			t.Errorf("%q, recovered %v", j.Reasons, j.Timeline.Recovered)
+		}
+	})
+	bubble(t, "stop condition, and no recovery", func(t *testing.T, h *fakeHost) {
+		h.switchAfter, h.backAfter = 500*time.Millisecond, 0
+		h.pending = func(time.Duration) *int { n := 501; return &n }
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling+"rollbacks: [{action: failback}]\n")}, NotRecovered)
+		if !slices.Equal(h.rolled, []string{"failback"}) || len(j.Rollbacks) != 1 || j.Rollbacks[0].Status != "succeeded" {
+			t.Errorf("%q, %+v", h.rolled, j.Rollbacks)
+		}
+		if !strings.Contains(strings.Join(j.Reasons, "; "), "stop condition") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	for name, c := range map[string]struct {
+		stop func(d *Drills, cancel func(), h *fakeHost)
+		want Outcome
+		soon time.Duration
+	}{
+		"halt":      {func(d *Drills, _ func(), _ *fakeHost) { _ = d.Halt(context.Background(), Who{User: "ann"}) }, Aborted, 0},
+		"interrupt": {func(d *Drills, _ func(), _ *fakeHost) { d.Interrupt(Who{User: "ann"}) }, Interrupted, 0},
+		"ctx":       {func(_ *Drills, cancel func(), _ *fakeHost) { cancel() }, Interrupted, 0},
+		"clear":     {func(_ *Drills, _ func(), h *fakeHost) { h.reg.Clear() }, Aborted, 0},
+		"operator": {func(_ *Drills, _ func(), h *fakeHost) {
+			h.add(Event{At: time.Now(), Kind: EventOperator, Name: "switch"})
+		}, Aborted, time.Second},
+		"panic":       {func(_ *Drills, _ func(), h *fakeHost) { h.once(func() { panic("host") }) }, Aborted, time.Second},
+		"host errors": {func(_ *Drills, _ func(), h *fakeHost) { h.fail(errTest, 5*time.Second) }, Aborted, 3 * time.Second},
+		"host hangs":  {func(_ *Drills, _ func(), h *fakeHost) { h.once(func() { time.Sleep(time.Minute) }) }, Aborted, sampleEvery + LeaseFor},
+		"host hangs and ctx ends": {func(_ *Drills, cancel func(), h *fakeHost) {
+			h.once(func() { time.Sleep(time.Minute) })
+			time.AfterFunc(1500*time.Millisecond, cancel)
+		}, Interrupted, 1500 * time.Millisecond},
+	} {
+		bubble(t, name, func(t *testing.T, h *fakeHost) {
+			d := office(t, h, &memStore{}, func(o *Options) {
+				o.Blocked = func() *Halt {
+					if h.blocked.Load() {
+						return &Halt{Reason: "a file"}
+					}
+					return nil
+				}
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var stopped time.Time
+			time.AfterFunc(during+100*time.Millisecond, func() { stopped = time.Now(); c.stop(d, cancel, h) })
+			j, err := d.Do(ctx, Request{Experiment: plan(t, expectPolling)})
+			if err != nil || j.Outcome != c.want || len(j.Reasons) == 0 {
+				t.Errorf("%v, outcome %s, want %s: %q", err, j.Outcome, c.want, j.Reasons)
+			}
+			if got := h.gone(t, stopped); got < 0 || got > c.soon {
+				t.Errorf("the fault was gone %v after the stop, want at most %v", got, c.soon)
+			}
+			if watched := !j.Timeline.Recovered.IsZero(); watched != (ctx.Err() == nil) {
+				t.Errorf("recovered %v", j.Timeline.Recovered)
+			}
+			if j.Run[0].Fault == nil || j.Run[0].End.IsZero() {
+				t.Errorf("step %+v", j.Run[0])
+			}
+		})
+	}
+	bubble(t, "injecting fails", func(t *testing.T, h *fakeHost) {
+		h.registerFail = chaos.ErrDisabled
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "")}, Aborted)
+		if !strings.Contains(j.Reasons[0], "chaos.enabled") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	bubble(t, "halted in the gate", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, nil)
+		time.AfterFunc(2500*time.Millisecond, func() { _ = d.Halt(context.Background(), Who{User: "ann"}) })
+		j := do(t, d, Request{Experiment: plan(t, "")}, NotStarted)
+		if !h.injected.IsZero() || j.Injected() {
+			t.Error("injected")
+		}
+	})
+	bubble(t, "several faults", func(t *testing.T, h *fakeHost) {
+		e := plan(t, "")
+		e.Method = []Action{
+			{Name: "a", Fault: "http.status", For: Duration(30 * time.Second), Background: true},
+			{Name: "b", Fault: "http.slow", For: Duration(10 * time.Second), Delay: 1, Pauses: Pauses{Before: Duration(5 * time.Second), After: Duration(40 * time.Second)}},
+		}
+		most := 0
+		h.facts = func() { most = max(most, len(h.reg.List())) }
+		h.switchAfter = 0
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: e}, Invalid) // b is behind a, which answers first
+		if most != 2 || j.Run[1].Start.Sub(j.Run[0].Start) != 5*time.Second || j.Run[0].Duration != 30 || j.Run[1].Duration != 10 {
+			t.Errorf("%d at once; %+v", most, j.Run)
+		}
+		if got := j.Timeline.Remove.Sub(j.Timeline.Inject); got != 30*time.Second {
+			t.Errorf("removed after %v", got)
+		}
+	})
+}
+
+func (h *fakeHost) add(e Event) { h.mu.Lock(); h.events = append(h.events, e); h.mu.Unlock() }
+
+// once does something in the next call of Facts only.
+func (h *fakeHost) once(f func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	done := false
+	h.facts = func() {
+		if !done {
+			done = true
+			f()
+		}
+	}
+}
+
+func (h *fakeHost) fail(err error, d time.Duration) {
+	set := func(err error) { h.mu.Lock(); h.err = err; h.mu.Unlock() }
+	set(err)
+	time.AfterFunc(d, func() { set(nil) })
+}
+
+func TestHaltLever(t *testing.T) {
+	bubble(t, "outlives a restart", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		if err := office(t, h, s, nil).Halt(t.Context(), Who{User: "ann", Reason: "release"}); err != nil {
+			t.Fatal(err)
+		}
+		d := office(t, h, s, nil)
+		j := do(t, d, Request{Experiment: plan(t, "")}, NotStarted)
+		if len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedHalted || !strings.Contains(j.Reasons[0], "ann (release)") {
+			t.Errorf("%+v", j.Refusals)
+		}
+		if err := d.Resume(t.Context(), Who{User: "bob"}); err != nil {
+			t.Fatal(err)
+		}
+		if d = office(t, h, s, nil); d.Halted() != nil {
+			t.Error("still halted after resume and restart")
+		}
+		do(t, d, Request{Experiment: plan(t, expectPolling)}, Held)
+	})
+	bubble(t, "acts without the store", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		d := office(t, h, s, nil)
+		s.err = errTest
+		if err := d.Halt(t.Context(), Who{User: "ann"}); err == nil || d.Halted() == nil {
+			t.Errorf("%v, %v", err, d.Halted())
+		}
+		if err := d.Resume(t.Context(), Who{}); err == nil || d.Halted() == nil {
+			t.Errorf("resumed without a record: %v", err)
+		}
+	})
+	bubble(t, "a file", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, func(o *Options) { o.Blocked = func() *Halt { return &Halt{Reason: "no-drills is there"} } })
+		do(t, d, Request{Experiment: plan(t, "")}, NotStarted)
+	})
+}
+
+// TestDeath: a run that the host does not survive is on record.
+func TestDeath(t *testing.T) {
+	bubble(t, "killed in mid-drill", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		d := office(t, h, s, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _, _ = d.Do(ctx, Request{Experiment: plan(t, "")}) }()
+		time.Sleep(20 * time.Second)
+		onDisk, _ := s.List(ctx)
+		dead := &memStore{records: onDisk}
+		cancel()
+		synctest.Wait()
+		d = office(t, h, dead, nil)
+		js, err := d.Journals(t.Context())
+		if err != nil || len(js) != 1 || js[0].Outcome != Interrupted || js[0].Status != "interrupted" || !strings.Contains(js[0].Reasons[0], "host ended") {
+			t.Fatalf("%v, %+v", err, js)
+		}
+		if js[0].Experiment.Hypothesis.Probes[0].Expr.Eval(&View{Facts: Facts{Mode: "webhook"}}) != True {
+			t.Error("the experiment did not survive")
+		}
+		if d = office(t, h, dead, nil); len(dead.records) != 2 {
+			t.Errorf("%d records after another restart", len(dead.records))
+		}
+		d.o.Policy.MinInterval = time.Hour
+		j := do(t, d, Request{Experiment: plan(t, "")}, NotStarted)
+		if j.Refusals[0].Code != RefusedInterval {
+			t.Errorf("%+v", j.Refusals)
+		}
+	})
+}
+
+// TestJournalKeys: the journal has all keys of Chaos Toolkit's
+// (chaostoolkit-lib, chaoslib/run.py, initialize_run_journal).
+func TestJournalKeys(t *testing.T) {
+	bubble(t, "keys", func(t *testing.T, h *fakeHost) {
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Held)
+		raw, err := json.Marshal(j)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var m map[string]any
+		_ = json.Unmarshal(raw, &m)
+		for _, k := range []string{"chaoslib-version", "platform", "node", "experiment", "start", "end", "duration", "status", "deviated", "steady_states", "run", "rollbacks"} {
+			if _, ok := m[k]; !ok {
+				t.Errorf("no %s", k)
+			}
+		}
+		if _, ok := m["steady_states"].(map[string]any)["during"].([]any); !ok {
+			t.Error("steady_states.during is no list")
+		}
+		step := m["run"].([]any)[0].(map[string]any)
+		for _, k := range []string{"activity", "start", "end", "duration", "status", "output"} {
+			if _, ok := step[k]; !ok {
+				t.Errorf("run: no %s", k)
+			}
+		}
+	})
+}
+
+// pushing is a host that can make traffic.
+type pushing struct {
+	*fakeHost
+	pushed int
+}
+
+func (p *pushing) Push(context.Context) error { p.pushed++; return nil }
+
+func TestTraffic(t *testing.T) {
+	for _, simulated := range []bool{true, false} {
+		bubble(t, fmt.Sprint("simulated ", simulated), func(t *testing.T, h *fakeHost) {
+			p := &pushing{fakeHost: h}
+			d := office(t, p, &memStore{}, func(o *Options) { o.Simulated = simulated })
+			j := do(t, d, Request{Experiment: plan(t, expectPolling+"traffic: {rate: 5}\n")}, Held)
+			want := 0
+			if simulated {
+				want = int(j.Duration * 5)
+			}
+			if p.pushed < want-1 || p.pushed > want {
+				t.Errorf("%d pushed, want %d", p.pushed, want)
+			}
+			time.Sleep(time.Minute)
+			if p.pushed > want {
+				t.Error("it goes on after the drill")
+			}
+		})
+	}
+}
+
+// TestObserve: a live view sees each stage and the end, and so does the office.
+func TestObserve(t *testing.T) {
+	bubble(t, "stages", func(t *testing.T, h *fakeHost) {
+		var stages []Stage
+		var last Progress
+		d := office(t, h, &memStore{}, func(o *Options) {
+			o.Observe = func(p Progress) {
+				if len(stages) == 0 || stages[len(stages)-1] != p.Stage {
+					stages = append(stages, p.Stage)
+				}
+				last = p
+			}
+		})
+		own := 0
+		do(t, d, Request{Experiment: plan(t, expectPolling), Observe: func(Progress) { own++ }}, Held)
+		if !slices.Equal(stages, []Stage{StageGate, StageFault, StageRecovery, StageDone}) || last.Outcome != Held || own < 100 {
+			t.Errorf("%v, %+v, %d", stages, last, own)
+		}
+	})
+}
+
+func TestCheck(t *testing.T) {
+	bubble(t, "now", func(t *testing.T, h *fakeHost) {
+		d := office(t, h, &memStore{}, nil)
+		if no, err := d.Check(t.Context(), plan(t, ""), time.Now()); err != nil || len(no) != 0 {
+			t.Errorf("%v, %v", no, err)
+		}
+		h.err = errTest
+		if _, err := d.Check(t.Context(), plan(t, ""), time.Now()); !errors.Is(err, errTest) {
+			t.Errorf("%v", err)
+		}
+		if j := do(t, d, Request{Experiment: plan(t, "")}, NotStarted); j.Refusals[0].Code != RefusedFacts {
+			t.Errorf("%+v", j.Refusals)
+		}
+	})
+}
+
+func TestShareAndFor(t *testing.T) {
+	bubble(t, "replaced", func(t *testing.T, h *fakeHost) {
+		e := plan(t, expectPolling)
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: e, Share: 0.5, For: 30 * time.Second, Seed: 1}, Held)
+		if j.Run[0].Duration != 30 || j.Fired < 5 || j.Fired > 25 || j.Experiment.Method[0].Share != 0.5 || e.Method[0].For != Duration(time.Minute) {
+			t.Errorf("%+v, fired %d", j.Run[0], j.Fired)
+		}
+	})
+}
+
+func TestExitCodes(t *testing.T) {
+	want := map[Outcome]int{Held: 0, Deviated: 1, NotStarted: 3, Aborted: 4, NotRecovered: 5, Invalid: 6, Interrupted: 130}
+	for _, o := range Outcomes() {
+		if got := o.ExitCode(); got != want[o] {
+			t.Errorf("%s: %d", o, got)
+		}
+	}
+}
+
+// TestSecretParams: what a parameter marks as secret goes to the fault and not
+// on record.
+func TestSecretParams(t *testing.T) {
+	bubble(t, "ca", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		e := plan(t, "")
+		e.Method[0].Fault, e.Method[0].Params = "tls.expired", map[string]string{"ca": "PRIVATE KEY", "ago_seconds": "5"}
+		j := do(t, office(t, h, s, nil), Request{Experiment: e}, Aborted) // it is no key
+		if e.Method[0].Params["ca"] != "PRIVATE KEY" || j.Experiment.Method[0].Params["ago_seconds"] != "5" {
+			t.Errorf("%+v", j.Experiment.Method)
+		}
+		for _, r := range s.records {
+			if strings.Contains(string(r.Data), "PRIVATE") {
+				t.Errorf("on record: %s", r.Data)
+			}
+		}
+	})
+}
