@@ -541,3 +541,53 @@ func TestSecretParams(t *testing.T) {
 		}
 	})
 }
+
+// TestRecoveryStreak: the steady state must hold without a break for its hold
+// time; one that comes and goes is not back.
+func TestRecoveryStreak(t *testing.T) {
+	bubble(t, "comes and goes", func(t *testing.T, h *fakeHost) {
+		h.change = func(f *Facts) {
+			if !h.removed.IsZero() && time.Since(h.removed)/(3*time.Second)%2 == 1 {
+				f.StandbyReady = false
+			}
+		}
+		h.switchAfter = 0
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "")}, NotRecovered)
+	})
+}
+
+// TestWithin: a probe with a time to settle is not judged before.
+func TestWithin(t *testing.T) {
+	for within, want := range map[time.Duration]Outcome{5 * time.Second: Held, 2 * time.Second: Deviated} {
+		bubble(t, within.String(), func(t *testing.T, h *fakeHost) {
+			e := plan(t, expectPolling)
+			x, err := ParseExpr(`mode == "polling"`)
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.Hypothesis.Probes = append(e.Hypothesis.Probes, Probe{Name: "polls", Expr: x, Phase: []Phase{During}, Within: Duration(within)})
+			do(t, office(t, h, &memStore{}, nil), Request{Experiment: e}, want)
+		})
+	}
+}
+
+// slowHost takes its time to inject.
+type slowHost struct{ *fakeHost }
+
+func (s slowHost) Inject(ctx context.Context, spec chaos.Spec) (Fault, error) {
+	time.Sleep(2 * time.Second)
+	return s.fakeHost.Inject(ctx, spec)
+}
+
+// TestStoppedWhileInjecting: a fault that begins after the drill was stopped ends
+// at once.
+func TestStoppedWhileInjecting(t *testing.T) {
+	bubble(t, "halt", func(t *testing.T, h *fakeHost) {
+		d := office(t, slowHost{h}, &memStore{}, nil)
+		time.AfterFunc(6*time.Second, func() { _ = d.Halt(context.Background(), Who{User: "ann"}) })
+		j := do(t, d, Request{Experiment: plan(t, "")}, Aborted)
+		if got := h.gone(t, h.injected); got != 0 || j.Run[0].Fault == nil {
+			t.Errorf("it acted for %v, %+v", got, j.Run[0])
+		}
+	})
+}
