@@ -268,6 +268,10 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 	if b.doubted(now) {
 		b.stall.window = min(b.stall.window, b.opt.Thresholds.StallProbe)
 	}
+	away := !b.info.away.IsZero() && now.Sub(b.info.away) < awayAftermath
+	if away {
+		b.stall.clear() // Telegram itself was away
+	}
 	stall := b.stall.read(arrived, busy)
 	// What the probe sees now is not explained by what we did before.
 	stall.Excused = b.excused(now, b.arrived.lastRefused()) && !b.probeDefinite(now)
@@ -279,7 +283,7 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 	}
 	b.arrived.mu.Lock()
 	again := b.arrived.redelivery.read(now)
-	if !b.slowCommit.IsZero() && now.Sub(b.slowCommit) < slowAftermath {
+	if away || !b.slowCommit.IsZero() && now.Sub(b.slowCommit) < slowAftermath {
 		b.arrived.hole.wait()
 	}
 	hole := b.arrived.hole.read(now, holes, inFlight)

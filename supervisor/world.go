@@ -20,6 +20,11 @@ const (
 	// standbyDeadline must exceed the 3 s by which Telegram delays the second
 	// conflict within 3 s (Client.cpp:16238-16251).
 	standbyDeadline = 5 * time.Second
+	// awayCalls failed in a row mean that Telegram itself is in trouble; one may be
+	// lost. awayAftermath is how long that explains that nothing comes: its server
+	// begins with one connection, and a new one each 2 s (WebhookActor.cpp:279-294).
+	awayCalls     = 2
+	awayAftermath = 3 * time.Second
 	// settleAfter is how long nothing may have been pending until an open hole
 	// can't be filled any more.
 	settleAfter = 60 * time.Second
@@ -41,6 +46,8 @@ type infoWatch struct {
 	last    botapi.WebhookInfo
 	lastAt  time.Time // when the call that brought it was sent
 	lastErr error
+	failed  int       // calls in a row
+	away    time.Time // when the last of several failed
 	owner   failover.Owner
 	quiet   time.Time // since when nothing has been pending
 
@@ -132,9 +139,14 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	w := &b.info
 	w.flying, w.lastErr = false, err
 	if err != nil {
+		w.failed++
+		if w.failed >= awayCalls {
+			w.away = now
+		}
 		b.infoFailed(ctx, now, epoch, err)
 		return
 	}
+	w.failed = 0
 	w.last, w.lastAt = info, sent
 	b.metrics.info(info, now)
 	if !info.Date.IsZero() {
