@@ -72,6 +72,8 @@ func (l *loader) validate() {
 		l.wrong("control.socket", fmt.Sprintf("is %d bytes long; a unix socket's path has room for %d, and its directory for %d", len(p), maxSocketPath, maxSocketPath-16), "write a shorter path")
 	}
 	l.relative("control.socket", c.Control.Socket)
+	l.relative("drills.experiments", c.Drills.Experiments)
+	l.relative("drills.halt_file", c.Drills.HaltFile)
 	if c.Observe.Listen != "" {
 		l.hostPort("observe.listen", c.Observe.Listen, true)
 	}

@@ -112,6 +112,12 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	h.life, h.endLife = context.WithCancel(context.WithoutCancel(ctx))
 	h.reg.MustRegister(faultMetrics{h.faults}, drillMetrics{&h.drilling}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	problems, odd := CheckDrills(cfg, time.Now())
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	h.warn(odd)
+
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
 	if err := h.openConsole(); err != nil {
