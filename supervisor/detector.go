@@ -54,7 +54,7 @@ func (b *Bot) read(now time.Time) []Reading {
 	if b.opt.Webhook != nil {
 		tlsReading := Reading{Signal: SignalTLS, Moves: true}
 		if b.chain != nil {
-			tlsReading = b.uploaded(now, b.chain(now.Add(b.skew)))
+			tlsReading = b.uploaded(now, b.chain(now.Add(b.clock.skew)))
 		}
 		rs = append(rs, tlsReading, b.listening(now))
 		if b.state.Phase == failover.Webhook {

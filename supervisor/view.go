@@ -45,7 +45,7 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Standby = b.info.standbyErr
 	b.view.Blind = b.blind()
 	b.view.Ticked = now
-	b.view.Skew = b.skew
+	b.view.Skew = b.clock.skew
 	b.view.Probe, b.view.ProbeSays = b.probeState()
 	b.view.Limited = b.info.until
 	b.view.Rotating, b.view.Former = b.rotation.since, b.rotation.until
