@@ -274,6 +274,24 @@ func (b *Bot) ready() (bool, string) {
 	return b.probeReady(time.Now())
 }
 
+// brokenFromTheFirst tells why a webhook that was set now could not work; empty if
+// nothing is known against it. It looks at what is this host's own, anew: a reading
+// may be older than what is known of Telegram's clock.
+func (b *Bot) brokenFromTheFirst(now time.Time) string {
+	if b.server == nil {
+		return ""
+	}
+	if !b.server.Serving() {
+		return "the listener is not accepting"
+	}
+	if b.chain != nil {
+		if r := b.chain(now.Add(b.clock.skew)); r.Level == Tripped {
+			return r.Evidence
+		}
+	}
+	return ""
+}
+
 // registered begins the watch over a webhook that has just been set or adopted.
 func (b *Bot) registered(s failover.State) {
 	b.mu.Lock()
