@@ -88,8 +88,8 @@ type Registry struct {
 
 // table holds the active faults by the seam at which they act.
 type table struct {
-	conn, tls, http, api, dial, hook, probe []*fault
-	scoped                                  bool // one of them has a scope
+	conn, tls, http, api, dial, hook, probe, clock []*fault
+	scoped                                         bool // one of them has a scope
 }
 
 type seam int
@@ -102,6 +102,7 @@ const (
 	seamDial
 	seamHook
 	seamProbe
+	seamClock
 	seamCount
 )
 
@@ -289,7 +290,7 @@ func (r *Registry) attach(s seam) { r.attached[s].Add(1) }
 func (r *Registry) isAttached(b *behaviour) bool {
 	on := func(s seam) bool { return r.attached[s].Load() > 0 }
 	return b.conn != nil && on(seamConn) || b.tls != nil && on(seamTLS) || b.http != nil && on(seamHTTP) ||
-		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook) || b.probe != nil && on(seamProbe)
+		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook) || (b.probe != nil || b.look != nil) && on(seamProbe) || b.clock != nil && on(seamClock)
 }
 
 // rebuild makes the table anew. r.mu is held.
@@ -312,7 +313,8 @@ func (r *Registry) rebuild() {
 		add(&t.api, f.b.api != nil)
 		add(&t.dial, f.b.dial != nil)
 		add(&t.hook, f.b.hook != nil)
-		add(&t.probe, f.b.probe != nil)
+		add(&t.probe, f.b.probe != nil || f.b.look != nil)
+		add(&t.clock, f.b.clock != nil)
 	}
 	r.table.Store(t)
 }

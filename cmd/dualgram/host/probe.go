@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"dualgram/chaos"
 	"dualgram/cmd/dualgram/config"
 	"dualgram/supervisor"
 	"dualgram/transport/probe"
@@ -29,6 +30,13 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 	}
 	if addr := w.Probe.Resolver; addr != "" {
 		o.Resolver = probe.NameServer{Addr: addr} // past the hosts file, which Telegram doesn't read
+	}
+	if h.faults.Enabled() {
+		base := o.Resolver
+		if base == nil {
+			base = net.DefaultResolver
+		}
+		o.Resolver = lookups(h.faults.Scope(c.Name).ProbeLookup(base.LookupNetIP))
 	}
 	var extra []byte
 	if w.Probe.CAFile != "" {
@@ -50,6 +58,14 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 		_, err := p.current()
 		return p, err
 	}, nil
+}
+
+// lookups makes a resolver of a function.
+type lookups chaos.LookupFunc
+
+// LookupNetIP implements probe.Resolver.
+func (f lookups) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return f(ctx, network, host)
 }
 
 // roots are the system's, and those in extra; nil means the system's.
