@@ -243,6 +243,7 @@ func (h *Host) openConsole() error {
 	}
 	routes := h.drillRoutes()
 	routes[console.RouteRotateSecret] = console.RotateSecret(rotatorOf{h})
+	routes[console.RouteVitals] = console.VitalsHandler(vitalsOf{h})
 	var err error
 	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
 		Routes: routes})
