@@ -346,8 +346,7 @@ func TestTimings(t *testing.T) {
 func TestStranger(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.o.Stranger = true
-		w.o.Responder = nil
-		w.hook(public+":8443", w.good())
+		w.site(w.good(), func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusForbidden) })
 		p := w.prober()
 		for range 2 {
 			if r := p.Probe(w.t.Context(), addr(public)); r.OK || r.Reason != probe.ReasonHTTPStatus || r.Status != http.StatusForbidden {
