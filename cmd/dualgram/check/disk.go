@@ -118,7 +118,7 @@ func (k *checkup) writes(ctx context.Context, f *findings, dir string) {
 	file, err := os.CreateTemp(dir, ".dualgram-check-*")
 	if err != nil {
 		if noRoom(err) {
-			f.fail(StoreSpace, "", "no file can be made in %s: %s", dir, bare(err))
+			f.insist(StoreSpace, "", "no file can be made in %s: %s", dir, bare(err))
 			return
 		}
 		f.fail(StoreDirectory, "", "nothing can be written in %s: %s", dir, bare(err))
@@ -143,7 +143,7 @@ func (k *checkup) writes(ctx context.Context, f *findings, dir string) {
 			if errors.Is(err, syscall.EFBIG) {
 				fix = "Lift the limit on the size of files: LimitFSIZE= in the unit, or ulimit -f."
 			}
-			f.fail(code, fix, "a write of 4 KiB in %s fails: %s", dir, bare(err))
+			f.insist(code, fix, "a write of 4 KiB in %s fails: %s", dir, bare(err))
 			return
 		}
 		took = append(took, time.Since(start))

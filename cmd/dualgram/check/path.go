@@ -184,6 +184,9 @@ func (k *checkup) judgeDNS(b *bot, l look, f *findings) {
 		switch {
 		case a.Code == probe.AdviceAAAAPresent:
 			note = "; it has an IPv6 address, too, which Telegram doesn't use"
+		case known && c != DNSSame && c != DNSSeveral && b.info.URL != b.c.Webhook.PublicURL:
+			// Telegram would look the name up when the webhook is set, and refuse.
+			f.insist(c, fix, "%s", what)
 		case known:
 			f.warn(c, fix, "%s", what)
 		}
@@ -194,8 +197,8 @@ func (k *checkup) judgeDNS(b *bot, l look, f *findings) {
 			continue
 		}
 		switch {
-		case l.Stage == probe.StageDNS:
-			f.skip(c, "%s", prerequisite+string(dnsCodes[l.Reason]))
+		case c != DNSExists && k.failedDNS(f) != "":
+			f.skip(c, "%s", prerequisite+string(k.failedDNS(f)))
 		case address == nil:
 			f.skip(c, "public_url has an address")
 		case b.c.Webhook.IPAddress != "":
@@ -210,6 +213,16 @@ func (k *checkup) judgeDNS(b *bot, l look, f *findings) {
 			f.pass(c, "yes")
 		}
 	}
+}
+
+// failedDNS is the code of the DNS that failed; empty if none did.
+func (k *checkup) failedDNS(f *findings) Code {
+	for _, c := range []Code{DNSExists, DNSIPv4, DNSPublic} {
+		if r, ok := f.has(c); ok && r.Status == Fail {
+			return c
+		}
+	}
+	return ""
 }
 
 func addressWords(l look) string {

@@ -46,6 +46,12 @@ func (f *findings) fail(c Code, fix, detail string, args ...any) {
 	f.add(c, Fail, fmt.Sprintf(detail, args...), fix)
 }
 
+// insist is fail in place of what was found of the code before.
+func (f *findings) insist(c Code, fix, detail string, args ...any) {
+	f.all = slices.DeleteFunc(f.all, func(r Result) bool { return r.Code == c })
+	f.fail(c, fix, detail, args...)
+}
+
 func (f *findings) skipAll(codes []Code, detail string) {
 	for _, c := range codes {
 		f.skip(c, "%s", detail)
