@@ -207,10 +207,16 @@ func (k *checkup) judgeDNS(b *bot, l look, f *findings) {
 			f.pass(c, "%s", hostname)
 		case c == DNSIPv4:
 			f.pass(c, "%s%s", addressWords(l), note)
-		case c == DNSSame && !l.Address.IsValid():
-			f.skip(c, "Telegram has no webhook of ours")
+		case c == DNSSame && !k.telegramsAddress(b).IsValid():
+			f.skip(c, "Telegram has no webhook of ours, and so no address")
+		case c == DNSSame:
+			f.pass(c, "Telegram uses %s", k.telegramsAddress(b))
+		case c == DNSPublic && !k.cfg.Cloud():
+			f.pass(c, "a Bot API server of one's own takes any")
+		case c == DNSPublic:
+			f.pass(c, "it isn't reserved")
 		default:
-			f.pass(c, "yes")
+			f.pass(c, "there are no others")
 		}
 	}
 }
