@@ -168,6 +168,8 @@ const (
 	SchemaDrills       = "dualgram/drills/v1"
 	SchemaDrillHistory = "dualgram/drill-history/v1"
 	SchemaDrillRun     = "dualgram/drill-run/v1"
+	SchemaDrillOrder   = "dualgram/drill-order/v1"
+	SchemaDrillLever   = "dualgram/drill-lever/v1"
 )
 
 // drillsStatus gathers it.
