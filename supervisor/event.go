@@ -89,6 +89,24 @@ type Handover struct {
 	Steps []Step `json:"steps"`
 }
 
+// Whose doing a handover is.
+const (
+	ByAutomatic = "automatic"
+	ByOperator  = "operator"
+	ByDrill     = "drill" // a failover that an injected fault has caused, and the failback from it
+)
+
+// By is one of the By constants.
+func (h Handover) By() string {
+	switch {
+	case h.Cause.Name == failover.CauseOperator:
+		return ByOperator
+	case h.Drill:
+		return ByDrill
+	}
+	return ByAutomatic
+}
+
 // Step is one named step of a handover.
 type Step struct {
 	Name    string    `json:"name"`

@@ -84,7 +84,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		modeSince:      gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
 		epoch:          gauge("epoch", "Number of handovers begun since the store was made."),
 		frozen:         gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
-		handovers:      counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
+		handovers:      counter("handovers_total", "Handovers begun, by target mode, cause, and whose doing it is: automatic, operator or drill.", "to", "cause", "by"),
 		handoverTime:   histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
 		stepTime:       histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
 		firstTime:      histogram("handover_first_update_seconds", "From the onset that the signal saw to the first new update by the new transport.", handoverBuckets, "to"),
@@ -185,10 +185,15 @@ func (m *metrics) bot(name string) *botMetrics {
 	for _, s := range Signals() {
 		m.signals.WithLabelValues(name, s)
 		m.trips.WithLabelValues(name, s)
-		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
+		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s, ByAutomatic)
+		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s, ByDrill)
 	}
-	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver)
-	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), CauseSecretRotation)
+	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver, ByAutomatic)
+	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver, ByDrill)
+	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), CauseSecretRotation, ByAutomatic)
+	for _, to := range []failover.Mode{failover.ModeWebhook, failover.ModePolling} {
+		m.handovers.WithLabelValues(name, to.String(), failover.CauseOperator, ByOperator)
+	}
 	for _, c := range []string{"lost", "expired_suspected"} {
 		m.losses.WithLabelValues(name, c)
 	}
@@ -222,8 +227,8 @@ func (b *botMetrics) phase(s failover.State) {
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-func (b *botMetrics) handoverBegun(s failover.State, _ failover.Effects) {
-	b.m.handovers.WithLabelValues(b.name, s.Mode().String(), s.Cause.Name).Inc()
+func (b *botMetrics) handoverBegun(h Handover) {
+	b.m.handovers.WithLabelValues(b.name, h.To.String(), h.Cause.Name, h.By()).Inc()
 }
 
 func (b *botMetrics) handoverDone(h Handover) {

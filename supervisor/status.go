@@ -102,14 +102,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 }
 
 func handoverStatus(h Handover) *console.Handover {
-	by := "automatic"
-	switch {
-	case h.Cause.Name == failover.CauseOperator:
-		by = "operator"
-	case h.Drill:
-		by = "drill"
-	}
-	out := &console.Handover{Epoch: h.Epoch, From: h.From.String(), To: h.To.String(), By: by, Reason: h.Cause.Name,
+	out := &console.Handover{Epoch: h.Epoch, From: h.From.String(), To: h.To.String(), By: h.By(), Reason: h.Cause.Name,
 		Evidence: h.Cause.Evidence, StartedAt: h.Decided, FinishedAt: h.Done, OK: !h.Done.IsZero(), Steps: []console.Step{}}
 	if out.OK {
 		out.TookMS = float64(h.Done.Sub(h.Decided).Microseconds()) / 1000

@@ -16,9 +16,11 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dualgram/chaos"
+	"dualgram/chaos/drill"
 	"dualgram/cmd/dualgram/config"
 	"dualgram/store"
 	"dualgram/supervisor"
@@ -54,15 +56,18 @@ type Options struct {
 
 // Host is a dualgram that is ready to run.
 type Host struct {
-	cfg    *config.Config
-	opt    Options
-	log    zerolog.Logger
-	store  *store.Store
-	faults *chaos.Registry
-	orders *faultOrders
+	cfg *config.Config
+	opt Options
+	log zerolog.Logger
+	// plainLog is log without the ID of the drill under way, for lines that have one.
+	plainLog zerolog.Logger
+	store    *store.Store
+	faults   *chaos.Registry
+	orders   *faultOrders
 	// drillHosts and offices are by the bot's name; life ends with the host's.
 	drillHosts map[string]*drillHost
 	offices    map[string]*drillOffice
+	drilling   atomic.Pointer[[]*drill.Drills]
 	life       context.Context
 	endLife    context.CancelFunc
 	sup        *supervisor.Supervisor
@@ -100,11 +105,12 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 		h.faults = chaos.New(chaos.Options{Enabled: cfg.Chaos.Enabled, Leashed: cfg.Chaos.Leashed, Destructive: cfg.Chaos.Destructive, Exit: exit})
 		h.closers = append(h.closers, func() { _ = h.faults.Close() })
 	}
-	h.log = h.log.Hook(faultField{h.faults})
+	h.plainLog = h.log.Hook(faultField{h.faults})
+	h.log = h.plainLog.Hook(drillField{&h.drilling})
 	h.orders = &faultOrders{h: h}
 	h.drillHosts = map[string]*drillHost{}
 	h.life, h.endLife = context.WithCancel(context.WithoutCancel(ctx))
-	h.reg.MustRegister(faultMetrics{h.faults}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.reg.MustRegister(faultMetrics{h.faults}, drillMetrics{&h.drilling}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
@@ -137,7 +143,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	}
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: bots, Listeners: listeners, Health: h.store.Health, Registry: h.reg,
-		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout, Faults: h.orders.supervised,
+		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout, Faults: h.orders.supervised, Conditions: h.drillConditions,
 	})
 	if err != nil {
 		return nil, err
