@@ -74,6 +74,7 @@ type Host struct {
 	console    *console.Server
 	observe    net.Listener
 	reg        *prometheus.Registry
+	calls      *botapiMetrics
 	certs      map[string]*certificate // by listen address
 	closers    []func()
 	reload     []func()
@@ -110,14 +111,22 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	h.orders = &faultOrders{h: h}
 	h.drillHosts = map[string]*drillHost{}
 	h.life, h.endLife = context.WithCancel(context.WithoutCancel(ctx))
-	h.reg.MustRegister(faultMetrics{h.faults}, drillMetrics{&h.drilling}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.reg.MustRegister(faultMetrics{h.faults}, drillMetrics{&h.drilling}, newPressure(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := registerInfo(h.reg, o.Version, config.Hash(cfg)); err != nil {
+		return nil, err
+	}
+	if h.calls, err = registerBotAPI(h.reg); err != nil {
+		return nil, err
+	}
 
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
 	if err := h.openConsole(); err != nil {
 		return nil, err
 	}
-	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run"}); err != nil {
+	commits := newCommitTimes()
+	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run",
+		Observe: func(took time.Duration, _ error) { commits.Observe(took.Seconds()) }}); err != nil {
 		return nil, err
 	}
 	listeners, err := h.listeners()
@@ -135,7 +144,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 			return nil, fmt.Errorf("observe.listen: %w", err)
 		}
 	}
-	if err := registerStore(h.reg, h.store); err != nil {
+	if err := registerStore(h.reg, h.store, cfg.Store.Path, commits); err != nil {
 		return nil, err
 	}
 	if err := h.openDrills(ctx, bots); err != nil {
