@@ -7,6 +7,7 @@ import (
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
+	"dualgram/transport/botapi"
 )
 
 // Status implements [console.StatusProvider]. It reads what is known and asks
@@ -89,7 +90,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 	a := b.server.Arrivals(b.opt.Name)
 	w := &console.Webhook{URLHost: b.host, Registered: v.Owner == failover.Ours || v.Owner == failover.OursOther,
 		Listen: b.opt.Webhook.Listener, Listening: b.server.Serving(), LastArrivalAt: a.Last, InFlight: int64(a.InProgress),
-		LastErrorAt: v.Info.LastErrorDate, LastError: telegramsOwn(v.Info.LastErrorMessage), Probe: v.Probe}
+		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.ShowWebhookError(v.Info.LastErrorMessage), Probe: v.Probe}
 	if v.Owner == failover.Foreign {
 		w.LastErrorAt, w.LastError = time.Time{}, ""
 	}
