@@ -143,6 +143,9 @@ func (b *Bot) emit(e Event) {
 	}
 	if e.By != nil {
 		l.Str("by", e.By.User).Int64("by_uid", e.By.UID).Int64("by_pid", e.By.PID)
+		if e.By.Remote != "" {
+			l.Str("by_remote", e.By.Remote)
+		}
 	}
 	l.Msg(eventMessage(e))
 	if b.opt.Observe != nil {

@@ -117,6 +117,9 @@ func readJSON(r *http.Request, into any) error {
 
 func whoAsks(r *http.Request, reason string) drill.Who {
 	c := console.CallerOf(r)
+	if c.Remote != "" {
+		c.User = c.String()
+	}
 	return drill.Who{User: c.User, UID: c.UID, PID: c.PID, Reason: strings.TrimSpace(reason)}
 }
 

@@ -237,18 +237,6 @@ func (h *Host) Run(ctx context.Context) error {
 	return errors.Join(all...)
 }
 
-func (h *Host) openConsole() error {
-	if h.cfg.Control.Socket == "" {
-		return errors.New("control.socket: a path is needed")
-	}
-	routes := h.drillRoutes()
-	routes[console.RouteRotateSecret] = console.RotateSecret(rotatorOf{h})
-	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		Routes: routes})
-	return err
-}
-
 func (h *Host) observeHandler() http.Handler {
 	alive := console.Check{Name: "loop", Run: func(context.Context) error { return h.sup.Alive(time.Now()) }}
 	ready := console.Check{Name: "intake", Run: func(context.Context) error { return h.sup.Ready() }}
@@ -267,36 +255,3 @@ func (h *Host) observeHandler() http.Handler {
 	return console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
 		[]console.Check{alive}, []console.Check{ready, standby})
 }
-
-// statusOf, eventsOf and operatorOf answer once the supervisor is there; the
-// socket is taken before it.
-type statusOf struct{ h *Host }
-
-func (s statusOf) Status(ctx context.Context) (console.Status, error) {
-	if s.h.sup == nil {
-		return console.Status{}, errStarting
-	}
-	st, err := s.h.sup.Status(ctx)
-	st.Version, st.Faults = s.h.opt.Version, s.h.orders.active()
-	return st, err
-}
-
-type eventsOf struct{ h *Host }
-
-func (e eventsOf) Events(ctx context.Context, q console.EventsQuery) (console.Events, error) {
-	if e.h.sup == nil {
-		return console.Events{}, errStarting
-	}
-	return e.h.sup.Events(ctx, q)
-}
-
-type operatorOf struct{ h *Host }
-
-func (o operatorOf) Operate(ctx context.Context, order console.Order) (console.Change, error) {
-	if o.h.sup == nil {
-		return console.Change{}, errStarting
-	}
-	return o.h.sup.Operate(ctx, order)
-}
-
-var errStarting = &console.Failure{Code: console.CodeStarting, Message: "dualgram is starting", Fix: "try again in a moment"}
