@@ -185,8 +185,8 @@ func TestMetricsLint(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
-	labels := []string{"bot", "breaker", "by", "cause", "class", "code", "goversion", "hash", "kind", "method", "mode", "phase", "reason",
-		"result", "revision", "severity", "signal", "source", "stage", "state", "step", "to", "version", "which", "why"}
+	labels := []string{"bot", "breaker", "by", "cause", "class", "code", "drill", "goversion", "hash", "kind", "method", "mode", "outcome", "phase", "reason",
+		"result", "revision", "schedule", "severity", "signal", "source", "stage", "state", "step", "to", "version", "which", "why"}
 	for _, m := range described(t, h.reg) {
 		for _, l := range m.Labels {
 			if !slices.Contains(labels, l) {
