@@ -26,6 +26,7 @@ func TestImportRule(t *testing.T) {
 		"supervisor/failover":     {},
 		"supervisor/console":      {},
 		"supervisor/warning":      {},
+		"supervisor/notify":       {"supervisor/warning", "transport/botapi", "transport"},
 		"supervisor/dispatch":     {"transport", "transport/delivery", "store"},
 		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "supervisor/warning", "transport", "transport/", "store"},
 		"chaos":                   {"chaos/pki"},

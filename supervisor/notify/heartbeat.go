@@ -98,15 +98,12 @@ func (h *Heartbeat) Run(ctx context.Context) {
 	}
 }
 
+// Beat sends one, whether all is well or not, for whoever tries the address.
+func (h *Heartbeat) Beat(ctx context.Context) error { return h.request(ctx, "", "ok") }
+
 // beat makes one request; silent keeps the log from being told the same each time.
 func (h *Heartbeat) beat(ctx context.Context, suffix, reason string, silent *bool) {
-	limited, cancel := context.WithTimeout(ctx, sendDeadline)
-	defer cancel()
-	method, body := http.MethodGet, []byte(nil)
-	if h.opt.Style == StyleHealthchecks {
-		method, body = http.MethodPost, []byte(reason[:min(len(reason), maxReason)])
-	}
-	err := h.call.call(limited, method, below(h.opt.URL(), suffix), body, nil)
+	err := h.request(ctx, suffix, reason)
 	if ctx.Err() != nil {
 		return
 	}
@@ -118,6 +115,16 @@ func (h *Heartbeat) beat(ctx context.Context, suffix, reason string, silent *boo
 	}
 	*silent = err != nil
 	h.opt.Beaten(suffix, err)
+}
+
+func (h *Heartbeat) request(ctx context.Context, suffix, reason string) error {
+	ctx, cancel := context.WithTimeout(ctx, sendDeadline)
+	defer cancel()
+	method, body := http.MethodGet, []byte(nil)
+	if h.opt.Style == StyleHealthchecks {
+		method, body = http.MethodPost, []byte(reason[:min(len(reason), maxReason)])
+	}
+	return h.call.call(ctx, method, below(h.opt.URL(), suffix), body, nil)
 }
 
 // below puts a suffix behind the path of an address.

@@ -154,15 +154,13 @@ func (n *Notifier) send(ctx context.Context, c Channel, m Message, failures int)
 }
 
 // Test sends a message that says that it is a test on each channel, at once and one
-// after another, and returns what became of it.
-func (n *Notifier) Test(ctx context.Context) []Report {
-	var out []Report
+// after another, and reports what became of each.
+func (n *Notifier) Test(ctx context.Context, report func(Report)) {
 	for _, c := range n.opt.Channels {
 		m := Test(time.Now())
 		m.Host, m.Version = n.opt.Host, n.opt.Version
 		limited, cancel := context.WithTimeout(ctx, sendDeadline)
-		out = append(out, Report{Channel: c.Name, Message: m, Err: c.Sender.Send(limited, m)})
+		report(Report{Channel: c.Name, Message: m, Err: c.Sender.Send(limited, m)})
 		cancel()
 	}
-	return out
 }

@@ -127,7 +127,8 @@ func TestRetryAfterObeyed(t *testing.T) {
 func TestTest(t *testing.T) {
 	good, bad := &receiver{}, &receiver{fail: errors.New("no")}
 	n := New(Options{Channels: []Channel{{"good", good}, {"bad", bad}}, Host: "web1"})
-	reports := n.Test(t.Context())
+	var reports []Report
+	n.Test(t.Context(), func(r Report) { reports = append(reports, r) })
 	if len(reports) != 2 || reports[0].Err != nil || reports[1].Err == nil || good.got[0].Status != StatusTest || !strings.Contains(good.got[0].Text(maxMessage), "Nothing is wrong") {
 		t.Errorf("%+v", reports)
 	}
