@@ -25,6 +25,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/transport/botapi"
 	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,6 +81,8 @@ type Host struct {
 	reload     []func()
 	probes     probe.Responder // answers the probes of all bots, on every listener
 	secrets    []*webhookSecret
+	apis       map[string]*botapi.Client // by the bot's name
+	outward    *outward
 	// acmeTurn lets one certificate be obtained at a time: they may share a port.
 	acmeTurn sync.Mutex
 }
@@ -92,7 +95,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	if runtime.GOMAXPROCS(0) < 2 {
 		runtime.GOMAXPROCS(2)
 	}
-	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry(), certs: map[string]*certificate{}}
+	h := &Host{cfg: cfg, opt: o, log: o.Logger, faults: o.Faults, reg: prometheus.NewRegistry(), certs: map[string]*certificate{}, apis: map[string]*botapi.Client{}}
 	defer func() {
 		if err != nil {
 			h.Close()
@@ -145,6 +148,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 		}
 	}
 	if err := registerStore(h.reg, h.store, cfg.Store.Path, commits); err != nil {
+		return nil, err
+	}
+	if err := h.openOutward(h.apis); err != nil {
 		return nil, err
 	}
 	if err := h.openDrills(ctx, bots); err != nil {
@@ -236,6 +242,7 @@ func (h *Host) Run(ctx context.Context) error {
 	// No fault shall hinder the end.
 	defer context.AfterFunc(ctx, func() { h.endLife(); h.orders.stop() })()
 	h.runDrills(h.life, &wg)
+	h.outward.run(h.life, &wg)
 	err := h.sup.Run(ctx)
 	h.endLife()
 	h.orders.stop()

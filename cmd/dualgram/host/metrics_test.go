@@ -36,6 +36,8 @@ control: {socket: %s/control.sock}
 observe: {listen: "127.0.0.1:0"}
 chaos: {enabled: true, leashed: false}
 drills: {schedules: [{experiment: certificate-expired, cron: "30 10 * 1,4,7,10 TUE#1"}]}
+notify: {webhook: {url: "${HOOK}"}}
+heartbeat: {url: "${HOOK}"}
 `
 
 const madeUpToken = "123456789:AAHmadeupmadeupmadeupmadeupmadeup00"
@@ -48,7 +50,7 @@ func everythingHost(t *testing.T) *Host {
 	if err := os.WriteFile(file, fmt.Appendf(nil, everything, dir, dir), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(file, []string{"TOKEN=" + madeUpToken})
+	cfg, err := config.Load(file, []string{"TOKEN=" + madeUpToken, "HOOK=https://hooks.example.com/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +187,7 @@ func TestMetricsLint(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
-	labels := []string{"bot", "breaker", "by", "cause", "class", "code", "drill", "goversion", "hash", "kind", "method", "mode", "outcome", "phase", "reason",
+	labels := []string{"bot", "breaker", "by", "cause", "channel", "class", "code", "drill", "goversion", "hash", "kind", "method", "mode", "outcome", "phase", "reason",
 		"result", "revision", "schedule", "severity", "signal", "source", "stage", "state", "step", "to", "version", "which", "why"}
 	for _, m := range described(t, h.reg) {
 		for _, l := range m.Labels {
