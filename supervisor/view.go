@@ -27,6 +27,8 @@ type view struct {
 	ProbeSays string     // what the last probe said, if it was bad
 	Address   netip.Addr // that probes go to; invalid if the DNS decides
 	Limited   time.Time  // until then a 429 forbids getWebhookInfo
+	Ready     bool       // a failback would find everything in order
+	NotReady  string     // else why not
 	// Rotating is since when a change of the secret is under way; Former until
 	// when the one before is good; zero if not. Migrating and Unsigned tell of a
 	// migration: until when (zero if its end is not known yet) and how many.
@@ -51,6 +53,7 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Probe, b.view.ProbeSays = b.probeState()
 	b.view.Address = b.probe.address
 	b.view.Limited = b.info.until
+	b.view.Ready, b.view.NotReady = b.ready()
 	b.view.Rotating, b.view.Former = b.rotation.since, b.rotation.until
 	if m := b.migration; m != nil {
 		b.view.Migrating, b.view.MigratingUntil, b.view.Unsigned = m.open.Load(), m.until, m.taken.Load()

@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// RouteVitals is the pattern under which [VitalsHandler] belongs into
-// Options.Routes.
-const RouteVitals = "GET /v1/vitals"
-
 // SchemaVitals names its answer.
 const SchemaVitals = "dualgram/vitals/v1"
 
@@ -105,9 +101,9 @@ type ProbeStageTime struct {
 	HTTP    float64 `json:"http"`
 }
 
-// VitalsHandler handles [RouteVitals].
-func VitalsHandler(p VitalsProvider) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// VitalsRoute is the resource that tells what only the process itself can.
+func VitalsRoute(p VitalsProvider) Route {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, err := p.Vitals(r.Context(), r.URL.Query().Get("probe") == "1")
 		if err != nil {
 			WriteFailure(w, "vitals", err)
@@ -115,4 +111,5 @@ func VitalsHandler(p VitalsProvider) http.Handler {
 		}
 		WriteJSON(w, http.StatusOK, v)
 	})
+	return Route{"GET /v1/vitals", "What only the process itself can tell about its set-up; ?probe=1 looks at each webhook once from outside", "", SchemaVitals, h}
 }
