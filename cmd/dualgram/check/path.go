@@ -148,10 +148,19 @@ func resultOf(v console.ProbeVitals) probe.Result {
 	return r
 }
 
-// split takes a probe's sentence apart: what is wrong, and what to do.
+// split takes a sentence of a probe's apart: what is wrong, and what to do.
 func split(detail string) (what, fix string) {
 	what, fix, _ = strings.Cut(detail, ": ")
 	return what, sentence(fix)
+}
+
+// said is what the probe says is wrong, and what to do; empty if it only explains.
+func (l look) said() (what, fix string) {
+	switch l.Reason {
+	case probe.ReasonConnectTimeout, probe.ReasonTLSTimeout:
+		return l.Detail, ""
+	}
+	return split(l.Detail)
 }
 
 // stages in their order.
@@ -172,7 +181,7 @@ func (k *checkup) judgeDNS(b *bot, l look, f *findings) {
 			f.skipAll(codes, l.Detail)
 			return
 		}
-		what, fix := split(l.Detail)
+		what, fix := l.said()
 		f.fail(dnsCodes[l.Reason], fix, "%s", what)
 	}
 	for _, a := range l.Advice {
@@ -245,7 +254,7 @@ func (k *checkup) judgeConnection(b *bot, l look, f *findings) {
 	case l.Stage != probe.StageConnect:
 		k.notReached(l, f, TCPConnect)
 	case l.unjudged():
-		what, fix := split(l.Detail)
+		what, fix := l.said()
 		f.warn(TCPConnect, fix, "%s", what)
 	case k.delivered(b):
 		// A router may not lead its own network to its public address.
@@ -254,7 +263,7 @@ func (k *checkup) judgeConnection(b *bot, l look, f *findings) {
 	case !l.ours && !k.alive() && l.Reason == probe.ReasonRefused && !b.c.Webhook.TLS.Off:
 		f.fail(TCPConnect, "Start dualgram, or before an installation use dualgram check --pre, which listens for the check.", "%s", firstOf(l.Detail))
 	default:
-		what, fix := split(l.Detail)
+		what, fix := l.said()
 		f.fail(TCPConnect, fix, "%s", what)
 	}
 }
@@ -303,7 +312,7 @@ func (k *checkup) judgeTLS(b *bot, l look, o probe.Options, now time.Time, f *fi
 		k.timeLeft(f, l.NotBefore, l.NotAfter, now, "")
 	case l.Stage == probe.StageTLS && ofChain:
 		f.pass(TLSHandshake, "in %s", short(l.Timings.TLS))
-		what, fix := split(l.Detail)
+		what, fix := l.said()
 		f.fail(bad, fix, "%s", what)
 		if bad == TLSName { // dates and chain are looked at before the name
 			f.pass(TLSChain, "as served, without fetching anything")
@@ -314,7 +323,7 @@ func (k *checkup) judgeTLS(b *bot, l look, o probe.Options, now time.Time, f *fi
 		}
 		k.notReached(l, f, codes...)
 	case l.Stage == probe.StageTLS:
-		what, fix := split(l.Detail)
+		what, fix := l.said()
 		if !l.ours && k.turnedAway(b, l) {
 			f.skip(TLSHandshake, "the listener turns strangers away before TLS, as allow_networks says")
 		} else {
@@ -336,7 +345,7 @@ func (k *checkup) turnedAway(b *bot, l look) bool {
 
 func (k *checkup) judgeHTTP(l look, f *findings) {
 	codes := []Code{HTTPAnswer, HTTPStatus, HTTPProof}
-	what, fix := split(l.Detail)
+	what, fix := l.said()
 	bad, known := httpCodes[l.Reason]
 	if !known {
 		bad = HTTPAnswer
