@@ -162,7 +162,7 @@ var kinds = []Kind{
 		Fix:     "Raise it: LimitNOFILE= in the unit, or ulimit -n."},
 
 	{Code: UnitType, Category: categorySystemd, Name: "Type=notify", Runbook: "install",
-		Meaning: "systemd doesn't wait for dualgram to be ready, nor learns how it is.",
+		Meaning: "The unit keeps systemd from knowing when dualgram is ready, and how it is.",
 		Fix:     "Write Type=notify into the unit, or make the unit with dualgram service install."},
 	{Code: UnitFiles, Category: categorySystemd, Name: "LimitNOFILE", Runbook: "install",
 		Meaning: "The unit leaves the limit of open files to the system, or sets it too low.",
