@@ -229,7 +229,7 @@ func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, 
 
 func (h *Host) warn(ws []config.Warning) {
 	for _, w := range ws {
-		h.log.Warn().Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
+		h.log.Warn().Str("code", w.Code).Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
 	}
 }
 
