@@ -77,10 +77,10 @@ var states = []state{
 		b.push(424242)
 		b.push(424242)
 	}, mend: func(b *book) { b.front.stuck.Store(nil) }},
-	{page: "redelivery", begin: func(b *book) {
+	{page: "redelivery", front: true, begin: func(b *book) {
 		b.do("hold", "--reason", "moving the proxy")
-		b.inject("http.answer_lost")
-	}, mend: (*book).clear},
+		b.front.mood.Store(int32(proxyMute))
+	}, mend: func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "telegram_errors", front: true, begin: func(b *book) {
 		b.do("hold", "--reason", "moving the proxy")
 		b.front.mood.Store(int32(proxyBadGate))

@@ -28,7 +28,7 @@ const (
 	// the repair may: with a hold-down of a second or two, but never a whole trial
 	// that is quiet.
 	bookState  = 45 * time.Second
-	bookMended = 60 * time.Second
+	bookMended = 90 * time.Second
 	// bookCommand is how long one command may take.
 	bookCommand = 40 * time.Second
 	// bookRate is the traffic, in updates a second.
@@ -130,15 +130,14 @@ func (b *book) play() {
 	if b.state.begin != nil {
 		b.state.begin(b)
 	}
-	var before, fix, verify, after []runbooks.Fence
+	var before, fix, verify []runbooks.Fence
 	for _, f := range b.page.Fences {
 		switch f.Section {
 		case runbooks.SectionFix:
 			fix = append(fix, f)
 		case runbooks.SectionVerify:
 			verify = append(verify, f)
-		case "Escalate", "Why this alert", "Rehearse it":
-			after = append(after, f)
+		case runbooks.SectionRehearse: // the drill's own page does it
 		default:
 			before = append(before, f)
 		}
@@ -171,9 +170,6 @@ func (b *book) play() {
 		if _, said := f.At(runbooks.Good); said && f.Effect == runbooks.ReadOnly {
 			b.step(f, runbooks.Good, bookMended)
 		}
-	}
-	for _, f := range after {
-		b.step(f, runbooks.Good, bookState)
 	}
 }
 
