@@ -26,6 +26,7 @@ func TestImportRule(t *testing.T) {
 		"supervisor/failover":     {},
 		"supervisor/console":      {},
 		"supervisor/warning":      {},
+		"supervisor/notify":       {"supervisor/warning", "transport/botapi", "transport"},
 		"supervisor/dispatch":     {"transport", "transport/delivery", "store"},
 		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "supervisor/warning", "transport", "transport/", "store"},
 		"chaos":                   {"chaos/pki"},
@@ -41,6 +42,7 @@ func TestImportRule(t *testing.T) {
 		"cmd/dualgram/bench":      {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/e2e":        {},
 		"chaos/matrix":            {},
+		"cmd/dualgram/metrics":    {},
 		"cmd/dualgram/matrix":     {"chaos/matrix"},
 	}
 	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Deps,Standard", module+"...").Output()

@@ -76,7 +76,7 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		f.TelegramErrorAt = b.Webhook.LastErrorAt
 	}
 	for _, w := range b.Warnings {
-		if w.Code != string(warning.FaultActive) && !slices.Contains(f.Warnings, w.Code) {
+		if !aboutDrills(warning.Code(w.Code)) && !slices.Contains(f.Warnings, w.Code) {
 			f.Warnings = append(f.Warnings, w.Code)
 		}
 	}
@@ -101,6 +101,12 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		d.mu.Unlock()
 	}
 	return f, d.count(&f, b)
+}
+
+// aboutDrills tells which warnings say nothing of the bot's health: a drill that
+// is overdue would otherwise keep itself from being run.
+func aboutDrills(c warning.Code) bool {
+	return c == warning.FaultActive || c == warning.DrillOverdue || c == warning.DrillHalted
 }
 
 // count fills in what the metrics count.
