@@ -11,6 +11,7 @@ import (
 
 	"dualgram/chaos"
 	"dualgram/chaos/drill"
+	"dualgram/cmd/dualgram/metrics"
 	"dualgram/runbooks"
 	"dualgram/supervisor/warning"
 
@@ -22,7 +23,25 @@ import (
 const mostLines = 110
 
 // alertsOnly are the alerts that are no warnings, with their severities.
-var alertsOnly = map[string][]runbooks.Severity{}
+var alertsOnly = map[string][]runbooks.Severity{
+	"down":               {runbooks.Critical},
+	"updates_lost":       {runbooks.Critical, runbooks.Warning},
+	"intake_stalled":     {runbooks.Critical},
+	"switch_slow":        {runbooks.Warning},
+	"switch_failed":      {runbooks.Critical, runbooks.Warning},
+	"flapping":           {runbooks.Warning},
+	"fail_rate_high":     {runbooks.Warning},
+	"webhook_error_burn": {runbooks.Critical, runbooks.Warning},
+	"intake_slow":        {runbooks.Warning},
+	"pending_high":       {runbooks.Critical, runbooks.Warning},
+	"delivery_lag":       {runbooks.Critical, runbooks.Warning},
+	"store_filling":      {runbooks.Warning},
+	"io_pressure":        {runbooks.Warning},
+	"drill_stuck":        {runbooks.Critical},
+	"drill_deviated":     {runbooks.Critical, runbooks.Warning},
+	"notify_failing":     {runbooks.Warning},
+	"watchdog":           {runbooks.Info},
+}
 
 // notFired are the critical alerts that neither a drill nor a fault makes fire, and
 // why.
@@ -31,6 +50,7 @@ var notFired = map[string]string{
 	"bot_api_unreachable": "it is about the start of the process, as in the test that plays its page",
 	"impostor":            "it takes a stranger's server, as in the test that plays its page",
 	"down":                "there is no process to rehearse with",
+	"updates_lost":        "dualgram does nothing to itself that loses an update; the test that plays its page brings a thief",
 }
 
 func TestEveryAlertHasItsPage(t *testing.T) {
@@ -341,5 +361,28 @@ func TestNoPageIsForgotten(t *testing.T) {
 				t.Errorf("%s is not among the pages", name)
 			}
 		}
+	}
+}
+
+// metric finds names of series; one that ends in _ is a part of several.
+var metric = regexp.MustCompile(`dualgram_[a-z0-9_]+`)
+
+// TestMetrics: each metric that a page names is exported.
+func TestMetrics(t *testing.T) {
+	n := 0
+	for _, p := range runbooks.List() {
+		for _, name := range metric.FindAllString(p.Markdown, -1) {
+			n++
+			_, ok := metrics.Lookup(name)
+			if strings.HasSuffix(name, "_") {
+				ok = slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool { return strings.HasPrefix(m.Name, name) })
+			}
+			if !ok {
+				t.Errorf("%s: there is no metric %s", p.Path(), name)
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d names were looked at", n)
 	}
 }
