@@ -38,8 +38,8 @@ import (
 type Options struct {
 	Version string
 	Logger  zerolog.Logger
-	// Simulated says that Telegram is played, for the evidence of drills.
-	Simulated bool
+	// Simulated says that Telegram is played; nil means that it is the real one.
+	Simulated *Simulated
 	// TakeOver replaces a foreign webhook found at the start.
 	TakeOver bool
 	// Faults is the registry whose injectors are built in; nil means one made
