@@ -35,6 +35,8 @@ func TestImportRule(t *testing.T) {
 		"chaos/telegramsim":       {},
 		"cmd/dualgram":            {"cmd/dualgram/", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/config":     {"transport/botapi", "transport"},
+		"cmd/dualgram/metrics":    {},
+		"cmd/dualgram/rules":      {"cmd/dualgram/metrics", "supervisor/warning", "transport", "transport/webhook"},
 		"cmd/dualgram/host":       {"cmd/dualgram/config", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/demo":       {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/bench":      {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
