@@ -85,7 +85,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		modeSince:      gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
 		epoch:          gauge("epoch", "Number of handovers begun since the store was made."),
 		frozen:         gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
-		handovers:      counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
+		handovers:      counter("handovers_total", "Handovers begun, by target mode, cause, and whose doing it is: automatic, operator or drill.", "to", "cause", "by"),
 		attempts:       counter("handover_attempts_total", "Attempts of handovers that have ended. One that failed is repeated; a failback that failed ends in polling.", "to", "result"),
 		handoverTime:   histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
 		stepTime:       histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
@@ -189,8 +189,8 @@ func (b *botMetrics) phase(s failover.State) {
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-func (b *botMetrics) handoverBegun(s failover.State, _ failover.Effects) {
-	b.m.handovers.WithLabelValues(b.name, s.Mode().String(), s.Cause.Name).Inc()
+func (b *botMetrics) handoverBegun(h Handover) {
+	b.m.handovers.WithLabelValues(b.name, h.To.String(), h.Cause.Name, h.By()).Inc()
 }
 
 func (b *botMetrics) handoverDone(h Handover) {

@@ -41,7 +41,14 @@ func (b *botMetrics) zero() {
 		m.handoverTime.WithLabelValues(name, to)
 		m.firstTime.WithLabelValues(name, to)
 		for _, cause := range beginnings[mode] {
-			m.handovers.WithLabelValues(name, to, cause)
+			by := ByAutomatic
+			if cause == failover.CauseOperator {
+				by = ByOperator
+			}
+			m.handovers.WithLabelValues(name, to, cause, by)
+			if cause == failover.CauseHoldDownOver {
+				m.handovers.WithLabelValues(name, to, cause, ByDrill)
+			}
 		}
 		for _, why := range withholdings[mode] {
 			m.woulds.WithLabelValues(name, to, why)
@@ -56,7 +63,8 @@ func (b *botMetrics) zero() {
 	for _, s := range Signals() {
 		m.signals.WithLabelValues(name, s)
 		m.trips.WithLabelValues(name, s)
-		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
+		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s, ByAutomatic)
+		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s, ByDrill)
 	}
 	for _, c := range botapi.WebhookErrorClasses() {
 		m.telegramErrors.WithLabelValues(name, string(c))

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,16 +27,24 @@ const (
 	maxAnswer      = 16 << 20
 )
 
-// control asks a running dualgram over its socket.
+// control asks a running dualgram over its socket, or its TCP listener.
 type control struct {
-	socket string
-	origin config.Origin
+	socket string // empty for TCP
+	at     string // where it is and who says so, for messages
 	start  string // the command that would start one
 	http   *http.Client
 }
 
-// control finds the socket in the configuration.
+// control finds the socket in the configuration, or takes what --control says.
 func (a *app) control() (*control, error) {
+	switch path, isSocket := strings.CutPrefix(a.controlFlag, "unix:"); {
+	case isSocket:
+		c := newControl(path, config.Origin{})
+		c.at = path + " (--control)"
+		return c, nil
+	case a.controlFlag != "":
+		return a.tcpControl()
+	}
 	socket, origin, err := config.ControlSocket(a.configFile(), a.env)
 	if err != nil {
 		return nil, err
@@ -48,7 +57,7 @@ func (a *app) control() (*control, error) {
 }
 
 func newControl(socket string, origin config.Origin) *control {
-	return &control{socket: socket, origin: origin, start: "dualgram run", http: &http.Client{
+	return &control{socket: socket, at: fmt.Sprintf("%s (control.socket, %s)", socket, origin), start: "dualgram run", http: &http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				var d net.Dialer
@@ -104,7 +113,7 @@ func (c *control) do(ctx context.Context, method, path string, query url.Values,
 		Schema string `json:"schema"`
 	}
 	if err := json.Unmarshal(answer, &named); err != nil {
-		return couldNotRun(fmt.Sprintf("what answers on %s is not dualgram: %v", c.socket, err), "check control.socket", err)
+		return couldNotRun(fmt.Sprintf("what answers on %s is not dualgram: %v", c.at, err), "check control.socket, or --control", err)
 	}
 	if named.Schema != schema {
 		return couldNotRun(fmt.Sprintf("the running dualgram answers %s, and this command reads %s", named.Schema, schema), "use the command of the version that runs; see dualgram version", nil)
@@ -125,6 +134,8 @@ func refused(status string, answer []byte) error {
 		e.Message = "answered " + status
 	}
 	switch e.Code {
+	case console.CodeUnauthorized:
+		return misuse("dualgram doesn't take the control token: "+e.Message, "name the file that it has in control.token_file: DUALGRAM_CONTROL_TOKEN_FILE")
 	case console.CodeBadRequest, console.CodeUnknownBot:
 		return misuse(e.Message, e.Fix)
 	case console.CodeEnded:
@@ -139,13 +150,15 @@ func refused(status string, answer []byte) error {
 // connection then, as it does for a socket that nobody listens on.
 func (c *control) notSocket() bool {
 	st, err := os.Stat(c.socket)
-	return err == nil && st.Mode().Type() != fs.ModeSocket
+	return c.socket != "" && err == nil && st.Mode().Type() != fs.ModeSocket
 }
 
 // unreachable says why nobody answered.
 func (c *control) unreachable(err error) error {
-	at := fmt.Sprintf("%s (control.socket, %s)", c.socket, c.origin)
+	at := c.at
 	switch {
+	case c.socket == "" && errors.Is(err, syscall.ECONNREFUSED):
+		return couldNotRun("nobody answers on "+at, "is dualgram running, with control.listen set to that address?", err)
 	case c.notSocket():
 		return couldNotRun("what stands at "+at+" is no socket", "correct control.socket", err)
 	case errors.Is(err, fs.ErrNotExist):

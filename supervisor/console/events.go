@@ -80,17 +80,17 @@ type Event struct {
 // seconds to wait for the first event.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if s.o.Events == nil {
-		WriteError(w, http.StatusNotImplemented, "this dualgram keeps no events", "")
+		fail(w, CodeUnsupported, "this dualgram keeps no events", "")
 		return
 	}
 	q, wait, bad := parseEvents(r.URL.Query())
 	if bad != nil {
-		writeFailure(w, "events", bad)
+		WriteFailure(w, "events", bad)
 		return
 	}
 	out, err := s.await(r.Context(), q, wait)
 	if err != nil {
-		writeFailure(w, "events", err)
+		WriteFailure(w, "events", err)
 		return
 	}
 	out.Schema, out.Events = SchemaEvents, notNil(out.Events)

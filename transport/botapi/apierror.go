@@ -147,6 +147,9 @@ type Error struct {
 	// RetryAfter is how long Telegram wants to be left alone; 0 if it
 	// didn't say.
 	RetryAfter time.Duration
+	// MigratedTo is the new number of a group that has become a supergroup; 0 if
+	// that isn't why.
+	MigratedTo int64
 	// Conflict is set for KindConflict.
 	Conflict Conflict
 	// Detail is set if setWebhook was refused for what it was given.

@@ -1,5 +1,6 @@
 // Package botapi is a typed client for the few Bot API methods by which updates
-// are taken in: getMe, getUpdates, setWebhook, deleteWebhook, getWebhookInfo.
+// are taken in: getMe, getUpdates, setWebhook, deleteWebhook, getWebhookInfo; and
+// for sendMessage, by which an operator is told of trouble.
 //
 // The guarantees:
 //

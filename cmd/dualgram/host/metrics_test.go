@@ -3,7 +3,6 @@ package host
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,8 +21,6 @@ import (
 	"github.com/rs/zerolog"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
-
 // everything is a configuration in which nothing that has metrics is off.
 const everything = `
 bots:
@@ -39,6 +36,8 @@ control: {socket: %s/control.sock}
 observe: {listen: "127.0.0.1:0"}
 chaos: {enabled: true, leashed: false}
 drills: {schedules: [{experiment: certificate-expired, cron: "30 10 * 1,4,7,10 TUE#1"}]}
+notify: {webhook: {url: "${HOOK}"}}
+heartbeat: {url: "${HOOK}"}
 `
 
 const madeUpToken = "123456789:AAHmadeupmadeupmadeupmadeupmadeup00"
@@ -51,7 +50,7 @@ func everythingHost(t *testing.T) *Host {
 	if err := os.WriteFile(file, fmt.Appendf(nil, everything, dir, dir), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(file, []string{"TOKEN=" + madeUpToken})
+	cfg, err := config.Load(file, []string{"TOKEN=" + madeUpToken, "HOOK=https://hooks.example.com/x"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +187,8 @@ func TestMetricsLint(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	}
-	labels := []string{"bot", "breaker", "cause", "class", "code", "goversion", "hash", "kind", "method", "mode", "phase", "reason",
-		"result", "revision", "severity", "signal", "source", "stage", "state", "step", "to", "version", "which", "why"}
+	labels := []string{"bot", "breaker", "by", "cause", "channel", "class", "code", "drill", "goversion", "hash", "kind", "method", "mode", "outcome", "phase", "reason",
+		"result", "revision", "schedule", "severity", "signal", "source", "stage", "state", "step", "to", "version", "which", "why"}
 	for _, m := range described(t, h.reg) {
 		for _, l := range m.Labels {
 			if !slices.Contains(labels, l) {
