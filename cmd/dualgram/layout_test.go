@@ -45,7 +45,6 @@ func TestImportRule(t *testing.T) {
 		"cmd/dualgram/bench":      {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/e2e":        {},
 		"chaos/matrix":            {},
-		"cmd/dualgram/metrics":    {},
 		"cmd/dualgram/matrix":     {"chaos/matrix"},
 	}
 	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Deps,Standard", module+"...").Output()

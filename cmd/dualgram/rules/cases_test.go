@@ -120,11 +120,11 @@ func cases() []testCase {
 			good: in(`dualgram_handover_attempts_total{to="polling",result="failed"}`, "0x4 1x60", `dualgram_handover_attempts_total{to="webhook",result="failed"}`, "0x4 1x60",
 				`dualgram_handover_attempts_total{to="polling",result="ok"}`, "0+1x60"), goodAt: "5m"},
 		{alert: "flapping", pace: quick,
-			bad:     in(`dualgram_handovers_total{to="polling",cause="stall"}`, "0x4 2x140", `dualgram_handovers_total{to="webhook",cause="hold_down_over"}`, "0x8 3x140"),
+			bad:     in(`dualgram_handovers_total{to="polling",cause="stall",by="automatic"}`, "0x4 2x140", `dualgram_handovers_total{to="webhook",cause="hold_down_over",by="automatic"}`, "0x8 3x140"),
 			firesAt: "10m", overAt: "35m", fires: []firing{{"warning", bot, 5, nil}},
-			// An operator and a flush may switch as often as they like.
-			good: in(`dualgram_handovers_total{to="polling",cause="operator"}`, "0+1x60", `dualgram_handovers_total{to="webhook",cause="backoff_flush"}`, "0+1x60",
-				`dualgram_handovers_total{to="polling",cause="stall"}`, "0x4 1x60"), goodAt: "10m"},
+			// An operator, a drill and a flush may switch as often as they like.
+			good: in(`dualgram_handovers_total{to="polling",cause="operator",by="operator"}`, "0+1x60", `dualgram_handovers_total{to="webhook",cause="backoff_flush",by="automatic"}`, "0+1x60",
+				`dualgram_handovers_total{to="polling",cause="stall",by="drill"}`, "0+1x60", `dualgram_handovers_total{to="polling",cause="stall",by="automatic"}`, "0x4 1x60"), goodAt: "10m"},
 		{alert: "fail_rate_high", pace: quick,
 			bad:     in(`dualgram_webhook_requests_total{cause="ok"}`, "0+98x80", `dualgram_webhook_requests_total{cause="handler_failed"}`, "0+2x30 60x50"),
 			firesAt: "7m", overAt: "15m", fires: []firing{{"warning", bot, 0.02, map[string]string{"humanizePercentage": "2%"}}},

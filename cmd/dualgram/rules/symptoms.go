@@ -49,7 +49,7 @@ func symptoms() []Alert {
 			Summary:     "{{ $labels.bot }}: the webhook can't be set",
 			Description: "Telegram refuses setWebhook, or doesn't answer it. Updates come by polling; dualgram tries again after a hold-down that doubles each time, up to half an hour. What Telegram says is in: dualgram events --kind step"},
 		{Name: "flapping", Severity: "warning", For: "0s", DependsOn: []string{string(warning.Frozen)},
-			Expr:        perBot + ` (increase(dualgram_handovers_total{cause!~"operator|start|backoff_flush|secret_rotation|late_set"}[${flapping.window}])) >= ${flapping.handovers}`,
+			Expr:        perBot + ` (increase(dualgram_handovers_total{by="automatic",cause!~"start|backoff_flush|secret_rotation|late_set"}[${flapping.window}])) >= ${flapping.handovers}`,
 			Summary:     "{{ $labels.bot }}: {{ printf \"%.0f\" $value }} handovers within ${flapping.window}",
 			Description: "The webhook works for a while and breaks again. Each failover so soon doubles the time until the next attempt, and the fourth within an hour freezes the way back; updates come in all the while."},
 		{Name: "fail_rate_high", Severity: "warning", For: "${fail_rate_high.for}", DependsOn: []string{string(warning.StoreFailing)},
