@@ -27,6 +27,7 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 		l := supervisor.ListenerOptions{
 			Address:     w.Listen,
 			Listen:      h.listen,
+			WrapRequest: h.listenerScope(w.Listen).Request(),
 			WrapHandler: h.listenerScope(w.Listen).Handler,
 			Responder:   &h.probes,
 		}

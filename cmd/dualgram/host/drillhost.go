@@ -161,6 +161,16 @@ func moves(signal string) bool {
 	return true
 }
 
+// MovingSignals lists the signals that call for a failover.
+func MovingSignals() (out []string) {
+	for _, s := range supervisor.Signals() {
+		if moves(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // observe is told of each event of the bot.
 func (d *drillHost) observe(e supervisor.Event) {
 	out := drill.Event{At: e.At, Name: e.Name}
