@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ func (h *Host) openConsole() error {
 // consoleOptions is what the control API is made of, but for TCP.
 func (h *Host) consoleOptions() console.Options {
 	return console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		More: append(h.drillRoutes(), console.RotateSecret(rotatorOf{h}))}
+		More: slices.Concat(h.drillRoutes(), console.InboxRoutes(inboxOf{h}), []console.Route{console.RotateSecret(rotatorOf{h})})}
 }
 
 // tcpConsole is what the TCP listener is made of; nil if there is to be none.
