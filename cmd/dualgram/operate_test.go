@@ -27,6 +27,7 @@ type fakeHost struct {
 	asked   int
 	journal []console.Event
 	queries []console.EventsQuery
+	more    []console.Route
 }
 
 func (f *fakeHost) Status(context.Context) (console.Status, error) {
@@ -64,7 +65,7 @@ func (f *fakeHost) Events(_ context.Context, q console.EventsQuery) (console.Eve
 // run serves it on a socket until the returned function is called.
 func (f *fakeHost) run(t *testing.T, socket string) (stop func()) {
 	t.Helper()
-	srv, err := console.Listen(console.Options{Socket: socket, Status: f, Events: f, Operator: f})
+	srv, err := console.Listen(console.Options{Socket: socket, Status: f, Events: f, Operator: f, More: f.more})
 	if err != nil {
 		t.Fatal(err)
 	}
