@@ -1,152 +1,99 @@
 package store
 
 import (
-	"cmp"
-	"math"
-	"slices"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
-// LaneState is one delivery queue with something in it.
-type LaneState struct {
-	Lane string
-	// Waiting counts its records, the one in delivery included.
-	Waiting int
-	// Head is the record that comes next, or that is in delivery; Kind is that of the
-	// update, ReceivedAt when it was taken in.
-	Head       Ref
-	Kind       string
-	ReceivedAt time.Time
-	InDelivery bool
-	// Attempts counts the failed deliveries of Head, Cause is that of the last one, and
-	// NotBefore when the next is due; zero if that is now.
-	Attempts    int
-	FirstFailed time.Time
-	NotBefore   time.Time
-	Cause       string
+// lookTimeout is how long Look waits for whoever has the file: bbolt tries twice.
+const lookTimeout = 60 * time.Millisecond
+
+// Shape is what Look found.
+type Shape struct {
+	// Exists is false if there is no file; the rest is zero then.
+	Exists bool
+	Size   int64
+	// Schema is the version of the layout.
+	Schema int
+	// Clean says whether the store had ended cleanly.
+	Clean bool
 }
 
-// Lanes returns up to limit lanes, those first whose next record has waited longest.
-func (l *Ledger) Lanes(limit int) ([]LaneState, error) {
-	l.mu.Lock()
-	out := make([]LaneState, 0, len(l.index.lanes))
-	for name, x := range l.index.lanes {
-		s := LaneState{Lane: name, Waiting: len(x.items)}
-		if x.taken == nil && len(x.items) == 0 {
-			continue
+// Look reads and verifies the store at path, and changes nothing. It refuses what
+// [Open] would refuse, with the same errors. While it reads it shares the file's lock,
+// so that a process which opens the store then waits for it, within its LockTimeout for
+// all but huge files; it doesn't wait for one that has it (ErrLocked).
+func Look(path string) (Shape, error) {
+	o := Options{Path: path}
+	fail := func(err error) (Shape, error) {
+		var e *Error
+		if !errors.As(err, &e) {
+			e = &Error{Op: "look", Path: path, Err: err, Hint: hintFor(err)}
 		}
-		first := x.taken
-		if first != nil {
-			s.InDelivery = true
-			s.Waiting++
-		} else {
-			first = &x.items[0]
-		}
-		s.Head, s.ReceivedAt = first.ref(), fromNanos(first.received)
-		if !s.InDelivery {
-			s.NotBefore = fromNanos(x.until)
-		}
-		out = append(out, s)
+		return Shape{}, e
 	}
-	l.mu.Unlock()
-	slices.SortFunc(out, func(a, b LaneState) int {
-		return cmp.Or(a.ReceivedAt.Compare(b.ReceivedAt), cmp.Compare(a.Lane, b.Lane))
-	})
-	out = slices.Clip(out[:min(len(out), max(limit, 0))])
-	err := l.s.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(l.name)
-		for i := range out {
-			s := &out[i]
-			k := s.Head.key()
-			if h, _, ok := decodeRecord(b.Bucket(bucketNames[bucketInbox]).Get(k)); ok { // it may be gone by now
-				s.Kind = string(h.kind)
-			}
-			if t, err := decodeTrial(b.Bucket(bucketNames[bucketTries]).Get(k)); err == nil {
-				s.Attempts, s.FirstFailed, s.Cause = t.count, fromNanos(t.first), t.cause
-			}
-		}
-		return nil
-	})
-	return out, l.s.fail("list the lanes", err)
-}
-
-// Found is a record and where it is.
-type Found struct {
-	DeadRecord // Burial is zero if it is not dead
-	Dead       bool
-	InDelivery bool
-	// NotBefore is when its lane is free again; zero if it is, or if it is dead.
-	NotBefore time.Time
-}
-
-// Find returns what the ledger holds under an update_id: waiting or dead, in any
-// series, the newest series first. What the bot has taken is gone.
-func (l *Ledger) Find(id int64) ([]Found, error) {
-	var out []Found
-	err := l.s.view(func(tx *bolt.Tx) error {
-		b := tx.Bucket(l.name)
-		tries := b.Bucket(bucketNames[bucketTries])
-		for _, series := range seriesOf(b) {
-			ref := Ref{series, id}
-			k := ref.key()
-			if v := b.Bucket(bucketNames[bucketInbox]).Get(k); v != nil {
-				r, ok := recordOf(ref, v)
-				if !ok {
-					return damaged("record %d of series %d can't be read", ref.ID, ref.Series)
-				}
-				f := Found{DeadRecord: DeadRecord{Record: r}}
-				if t, err := decodeTrial(tries.Get(k)); err == nil {
-					f.Attempts, f.FirstFailed, f.LastCause = t.count, fromNanos(t.first), t.cause
-				}
-				out = append(out, f)
-			}
-			if v := b.Bucket(bucketNames[bucketDead]).Get(k); v != nil {
-				d, err := deadOf(ref, v)
-				if err != nil {
-					return err
-				}
-				out = append(out, Found{DeadRecord: d, Dead: true})
-			}
-		}
-		return nil
-	})
-	l.mu.Lock()
-	for i := range out {
-		f := &out[i]
-		if f.Dead {
-			continue
-		}
-		if x := l.index.lanes[f.Lane]; x != nil {
-			f.InDelivery = l.index.taken[f.Ref] != nil
-			f.NotBefore = fromNanos(x.until)
-		}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Shape{}, nil
+	case err != nil:
+		return fail(err)
+	case !info.Mode().IsRegular():
+		return fail(because(ErrCorrupt, "it is not a regular file", nil))
+	case info.Size() == 0:
+		return fail(because(ErrCorrupt, "it is empty", nil))
 	}
-	l.mu.Unlock()
-	return out, l.s.fail("find", err)
+	if _, err := inspect(&o, time.Now().Add(lookTimeout)); err != nil {
+		return fail(err)
+	}
+	s := Shape{Exists: true, Size: info.Size()}
+	if err := s.read(&o); err != nil {
+		return fail(err)
+	}
+	return s, nil
 }
 
-// seriesOf lists the numbers of the series that have records in the inbox or among
-// the dead, the newest first.
-func seriesOf(b *bolt.Bucket) []uint32 {
-	var out []uint32
-	for _, bucket := range []int{bucketInbox, bucketDead} {
-		c := b.Bucket(bucketNames[bucket]).Cursor()
-		for k, _ := c.First(); k != nil; {
-			ref, ok := parseRef(k)
-			if !ok {
-				break
-			}
-			out = append(out, ref.Series)
-			if ref.Series == math.MaxUint32 {
-				break
-			}
-			k, _ = c.Seek(Ref{ref.Series + 1, math.MinInt64}.key())
+// read takes from the verified file what says that it is a store.
+func (s *Shape) read(o *Options) (err error) {
+	defer func() {
+		if p := recover(); p != nil { // it was exchanged meanwhile
+			err = because(ErrCorrupt, fmt.Sprint(p), nil)
 		}
+	}()
+	opts := boltOptions(lookTimeout)
+	opts.ReadOnly, opts.PreLoadFreelist = true, false
+	db, err := bolt.Open(o.Path, 0o600, opts)
+	if err != nil {
+		return lockedOr(o, err)
 	}
-	slices.Sort(out)
-	out = slices.Compact(out)
-	slices.Reverse(out)
-	return out
+	defer db.Close()
+	return db.View(func(tx *bolt.Tx) error {
+		n, clean, err := readSchema(tx)
+		s.Schema, s.Clean = n, clean
+		return err
+	})
+}
+
+// readSchema returns the version of the layout, which has to be one that this version
+// of dualgram knows, and whether the store had ended cleanly.
+func readSchema(tx *bolt.Tx) (version int, clean bool, err error) {
+	b := tx.Bucket(rootBucket)
+	if b == nil {
+		return 0, false, because(ErrCorrupt, "it is a bbolt file, but not a store of dualgram", nil)
+	}
+	v := b.Get(schemaKey)
+	if len(v) != 4 {
+		return 0, false, because(ErrCorrupt, "it has no schema version", nil)
+	}
+	n := binary.BigEndian.Uint32(v)
+	if n > schema {
+		return int(n), false, because(ErrNewer, fmt.Sprintf("it has schema %d, this one knows up to %d", n, schema), nil)
+	}
+	return int(n), len(b.Get(cleanKey)) == 1, nil
 }

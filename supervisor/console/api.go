@@ -80,6 +80,9 @@ type Bot struct {
 	Reason   string `json:"reason"`
 	Evidence string `json:"evidence"`
 
+	// Next says in a sentence or two what happens from here by itself.
+	Next string `json:"next"`
+
 	// Held: automation is paused in the present mode. Pinned: an operator chose
 	// the mode. Frozen: too many failovers, no failback until acknowledged.
 	Held   bool `json:"held"`

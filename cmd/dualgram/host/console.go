@@ -30,7 +30,11 @@ func (h *Host) openConsole() error {
 // consoleOptions is what the control API is made of, but for TCP.
 func (h *Host) consoleOptions() console.Options {
 	return console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		More: slices.Concat(h.drillRoutes(), console.InboxRoutes(inboxOf{h}), []console.Route{console.RotateSecret(rotatorOf{h})})}
+		More: slices.Concat(h.drillRoutes(), console.InboxRoutes(inboxOf{h}), []console.Route{
+			console.RotateSecret(rotatorOf{h}),
+			console.VitalsRoute(vitalsOf{h}),
+			console.NotifyTest(testerOf{h}),
+		})}
 }
 
 // tcpConsole is what the TCP listener is made of; nil if there is to be none.
