@@ -100,6 +100,7 @@ func (a *app) root() *cobra.Command {
 		a.checkCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
+		a.inboxCommand(),
 		a.switchCommand(),
 		a.holdCommand(),
 		a.ackCommand(),
