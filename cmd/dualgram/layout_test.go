@@ -25,6 +25,7 @@ func TestImportRule(t *testing.T) {
 		"store":                   {"transport"},
 		"supervisor/failover":     {},
 		"supervisor/console":      {},
+		"supervisor/console/page": {"supervisor", "supervisor/", "transport", "transport/", "store"},
 		"supervisor/warning":      {},
 		"supervisor/dispatch":     {"transport", "transport/delivery", "store"},
 		"supervisor":              {"supervisor/failover", "supervisor/console", "supervisor/dispatch", "supervisor/warning", "transport", "transport/", "store"},

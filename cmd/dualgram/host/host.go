@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"runtime"
@@ -23,6 +24,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/supervisor/console/page"
 	"dualgram/transport/probe"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,6 +50,8 @@ type Options struct {
 	MaxHoldDown time.Duration
 	// Exit ends the process at a named point, for crash.at; nil means kill -9.
 	Exit func(point string)
+	// Runbooks holds NAME.md for each page that can be read on the status page.
+	Runbooks fs.FS
 	// Stdout is where deliver.ndjson writes for the path "-"; nil means os.Stdout.
 	Stdout interface{ Write([]byte) (int, error) }
 }
@@ -67,6 +71,8 @@ type Host struct {
 	endLife    context.CancelFunc
 	sup        *supervisor.Supervisor
 	console    *console.Server
+	page       *page.Page
+	drilling   sync.WaitGroup // drills that were begun on the page
 	observe    net.Listener
 	reg        *prometheus.Registry
 	certs      map[string]*certificate // by listen address
@@ -108,6 +114,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
+	if err := h.openPage(); err != nil {
+		return nil, err
+	}
 	if err := h.openConsole(); err != nil {
 		return nil, err
 	}
@@ -201,6 +210,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { h.watchSecrets(side) })
+	wg.Go(func() { h.page.Run(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -227,6 +237,7 @@ func (h *Host) Run(ctx context.Context) error {
 	h.orders.watches.Wait()
 	stopSide()
 	wg.Wait()
+	h.drilling.Wait() // nobody can begin one any more
 	close(errs)
 	all := []error{err}
 	for e := range errs {
@@ -252,6 +263,6 @@ func (h *Host) observeHandler() http.Handler {
 		}
 		return nil
 	}}
-	return console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
-		[]console.Check{alive}, []console.Check{ready, standby})
+	return h.withPage(console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		[]console.Check{alive}, []console.Check{ready, standby}))
 }
