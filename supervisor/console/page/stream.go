@@ -1,6 +1,7 @@
 package page
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -110,11 +111,11 @@ func (p *Page) render(ctx context.Context) (*view, []region, error) {
 // message numbers an event. The lock is held.
 func (p *Page) message(name string, c change) message {
 	p.seq++
-	data, err := json.Marshal(c)
-	if err != nil { // strings and times can be encoded
-		data = []byte("{}")
-	}
-	return message{p.seq, name, data}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // it is not put into a page as it is, and would be a third longer
+	_ = e.Encode(c)        // strings and times can be encoded
+	return message{p.seq, name, bytes.TrimSpace(b.Bytes())}
 }
 
 // drop forgets a client. The lock is held.

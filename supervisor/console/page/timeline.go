@@ -145,8 +145,11 @@ func (t *timeline) marks(events []supervisor.Event, from time.Time) {
 func (t *timeline) row(e supervisor.Event) (row *[]mark, class, kind string) {
 	switch e.Kind {
 	case supervisor.EventHandover:
-		if e.From == e.To {
+		switch e.From {
+		case e.To:
 			return nil, "note", "renewal"
+		case "none":
+			return nil, "note", "start"
 		}
 		return &t.Switches, "to-" + e.To, "switch"
 	case supervisor.EventLoss:
@@ -169,8 +172,6 @@ func (t *timeline) row(e supervisor.Event) (row *[]mark, class, kind string) {
 			return &t.Trouble, "trouble", "failure"
 		case e.To == "held":
 			return &t.Trouble, "loss", "failure"
-		case e.From == "starting":
-			return nil, "note", "start"
 		}
 	}
 	return nil, "", ""

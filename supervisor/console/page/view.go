@@ -109,17 +109,20 @@ type span struct {
 type figure struct {
 	Name, Value, Note string
 	Level             string
-	Ago               ago // stands for the value if there is none
+	Ago               ago    // stands for the value if there is none
+	After             string // what follows it
 }
 
 // LevelIcon is the icon of a figure's level; empty if it needs none.
 func (*botView) LevelIcon(level string) string { return level }
 
+// signalView is one signal. Loud ones have something to say.
 type signalView struct {
 	console.Signal
 	Icon  string
 	Level string
 	Since ago
+	Loud  bool
 }
 
 type laneView struct {
@@ -148,9 +151,9 @@ func newView(in inputs) *view {
 		v.Bots = append(v.Bots, bv)
 		titles = append(titles, b.Name+": "+bv.Short)
 		announce = append(announce, fmt.Sprintf("%s: %s.", b.Name, bv.Headline))
-		if bv.Running != nil {
-			v.Banners = append(v.Banners, banner{Title: "Drill " + bv.Running.Experiment + " on " + b.Name,
-				Text: joined(": ", bv.Running.Stage, bv.Running.Text)})
+		if d := bv.Running; d != nil {
+			v.Banners = append(v.Banners, banner{Title: "Drill under way: " + d.Experiment + " on " + b.Name,
+				Text: sentence(fmt.Sprintf("Since %s. %s", clock(d.Started.Local()), joined(": ", upper(d.Stage), d.Text)))})
 		}
 	}
 	v.Title, v.Announce = strings.Join(titles, ", "), strings.Join(announce, " ")
@@ -289,12 +292,12 @@ func figures(b console.Bot, now time.Time) []figure {
 	dead.Value, dead.Level = count(b.Dead, "warn")
 	quarantine := figure{Name: "Quarantine"}
 	quarantine.Value, quarantine.Level = count(b.Quarantined, "warn")
-	lost := figure{Name: "Lost"}
+	lost := figure{Name: "Missing or lost"}
 	lost.Value, lost.Level = count(b.Lost, "bad")
 	if b.OpenHoles > 0 {
-		lost.Note, lost.Level = fmt.Sprintf("%d missing so far", b.OpenHoles), joined("", "warn")
-		if b.Lost > 0 {
-			lost.Level = "bad"
+		lost.Value, lost.Note = fmt.Sprintf("%d missing", b.OpenHoles), fmt.Sprintf("%d lost", b.Lost)
+		if b.Lost == 0 {
+			lost.Level = "warn"
 		}
 	}
 	standby := figure{Name: "Standby", Value: "ready", Level: "ok"}
@@ -362,7 +365,7 @@ func lastDelivery(b console.Bot, now time.Time) figure {
 	w := b.Webhook
 	f := figure{Name: "Last by webhook", Value: "none yet", Ago: agoOf(w.LastArrivalAt, now)}
 	if !w.LastArrivalAt.IsZero() {
-		f.Value = ""
+		f.Value, f.After = "", " ago"
 	}
 	if w.InFlight > 0 {
 		f.Note = fmt.Sprintf("%d in progress", w.InFlight)
@@ -384,7 +387,7 @@ func signal(g console.Signal, now time.Time) signalView {
 		v.Icon = "off"
 	default:
 		v.Icon, v.Level = "ok", "ok"
-		v.Since = ago{}
 	}
+	v.Loud = g.State == console.SignalTripped || g.State == console.SignalSuspect
 	return v
 }

@@ -11,17 +11,24 @@ import (
 
 // short is a duration as people say it, two units at most.
 func short(d time.Duration) string {
+	pair := func(big time.Duration, bigUnit string, small time.Duration, smallUnit string) string {
+		s := fmt.Sprintf("%d%s", d/big, bigUnit)
+		if rest := d % big / small; rest > 0 {
+			s += fmt.Sprintf(" %d%s", rest, smallUnit)
+		}
+		return s
+	}
 	switch {
 	case d < time.Second:
 		return "0s"
 	case d < time.Minute:
 		return fmt.Sprintf("%ds", d/time.Second)
 	case d < time.Hour:
-		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
+		return pair(time.Minute, "m", time.Second, "s")
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
+		return pair(time.Hour, "h", time.Minute, "m")
 	}
-	return fmt.Sprintf("%dd %dh", d/day, d%day/time.Hour)
+	return pair(day, "d", time.Hour, "h")
 }
 
 // took is how long something took, to the tenth of a second where that matters.
@@ -100,7 +107,7 @@ func headline(b console.Bot) string {
 
 // causes are the causes that are no signals, in words.
 var causes = map[string]string{
-	"start": "dualgram was started", "found_registered": "the webhook was found registered", "hold_down_over": "the hold-down was over",
+	"start": "it was started", "found_registered": "the webhook was found registered", "hold_down_over": "the hold-down was over",
 	"backoff_flush": "to make Telegram forget its back-off", "url_gone": "the webhook had vanished", "reassert": "the webhook had vanished and is set again",
 	"foreign_webhook": "somebody else's webhook is set", "token_refused": "Telegram refuses the token", "set_failed": "setWebhook failed",
 	"set_unanswered": "setWebhook was not answered", "late_set": "a late setWebhook took effect", "operator": "an operator said so",
@@ -122,16 +129,22 @@ func eventWords(e supervisor.Event) string {
 	why := because(e.Cause, e.Evidence)
 	switch e.Kind {
 	case supervisor.EventPhase:
-		return joined(". ", phaseWords(e.To), why)
+		if e.To == "to_polling" { // the handover says the rest
+			return upper(why)
+		}
+		return joined(". ", phaseWords(e.To), upper(why))
 	case supervisor.EventHandover:
-		s := fmt.Sprintf("Switched from %s to %s in %s", e.From, e.To, took(e.Seconds))
-		if e.From == e.To {
-			s = fmt.Sprintf("Renewed the %s in %s", e.To, took(e.Seconds))
+		s := fmt.Sprintf("From %s to %s in %s", e.From, e.To, took(e.Seconds))
+		switch e.From {
+		case e.To:
+			s = fmt.Sprintf("The %s is renewed, in %s", e.To, took(e.Seconds))
+		case "none":
+			s = fmt.Sprintf("Took up %s in %s", e.To, took(e.Seconds))
 		}
 		if e.Drill {
 			s += ", in a drill"
 		}
-		return joined(". ", s, upper(why))
+		return joined(", ", s, because(e.Cause, ""))
 	case supervisor.EventTrial:
 		return fmt.Sprintf("The webhook is proven: %s in %s", plural(int64(e.Count), "delivery", "deliveries"), took(e.Seconds))
 	case supervisor.EventWould:

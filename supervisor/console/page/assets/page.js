@@ -10,12 +10,13 @@
   applyTheme();
 
   // Words for a time span, as the server has them.
+  const pair = (s, big, b, small, c) => Math.floor(s / big) + b + (Math.floor(s % big / small) ? " " + Math.floor(s % big / small) + c : "");
   const short = (s) => {
     s = Math.max(0, Math.floor(s));
     if (s < 60) return s + "s";
-    if (s < 3600) return Math.floor(s / 60) + "m " + (s % 60) + "s";
-    if (s < 172800) return Math.floor(s / 3600) + "h " + Math.floor(s % 3600 / 60) + "m";
-    return Math.floor(s / 86400) + "d " + Math.floor(s % 86400 / 3600) + "h";
+    if (s < 3600) return pair(s, 60, "m", 1, "s");
+    if (s < 172800) return pair(s, 3600, "h", 60, "m");
+    return pair(s, 86400, "d", 3600, "h");
   };
 
   let skew = 0; // the server's clock minus ours
