@@ -82,7 +82,7 @@ func newPlot(c console.Counts, events []supervisor.Event, now time.Time) plot {
 		p.Table = append(p.Table, rows[i])
 	}
 	for _, e := range events {
-		if e.Kind == supervisor.EventHandover && e.From != e.To && e.At.After(from) {
+		if e.Kind == supervisor.EventHandover && e.From != e.To && e.From != "none" && e.At.After(from) {
 			p.Marks = append(p.Marks, mark{X: percent(e.At, from, plotted), Class: "to-" + e.To, Words: clock(e.At) + " to " + e.To})
 		}
 	}
