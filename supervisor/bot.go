@@ -409,7 +409,7 @@ func (b *Bot) enter(ctx context.Context, e failover.Event, n failover.State, f f
 	switch {
 	case f.Job != failover.NoJob:
 		if n.Epoch != old.Epoch {
-			b.begin(e, old, n, f, onset)
+			b.begin(e, old, n, onset)
 		}
 		if b.current != nil {
 			b.current.Attempts++

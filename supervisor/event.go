@@ -39,13 +39,16 @@ const (
 	// Level what became of it, Evidence the operator's reason, Seconds its lease and
 	// Count how much it hit.
 	EventFault = "fault"
+	// EventNotice: people were told of warnings, or could not be; Name is the channel,
+	// Level which of the two, Evidence what and Count of how many.
+	EventNotice = "notice"
 	// EventHandover: a handover is complete, with the timing of all its steps.
 	EventHandover = "handover"
 )
 
 // EventKinds lists the kinds that are journaled.
 func EventKinds() []string {
-	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret, EventFault}
+	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret, EventFault, EventNotice}
 }
 
 // Event is one line of a bot's story. It holds neither token nor message text.
@@ -87,6 +90,24 @@ type Handover struct {
 	// Drill: it is the doing of a fault that was injected on purpose.
 	Drill bool   `json:"drill,omitempty"`
 	Steps []Step `json:"steps"`
+}
+
+// Whose doing a handover is.
+const (
+	ByAutomatic = "automatic"
+	ByOperator  = "operator"
+	ByDrill     = "drill" // a failover that an injected fault has caused, and the failback from it
+)
+
+// By is one of the By constants.
+func (h Handover) By() string {
+	switch {
+	case h.Cause.Name == failover.CauseOperator:
+		return ByOperator
+	case h.Drill:
+		return ByDrill
+	}
+	return ByAutomatic
 }
 
 // Step is one named step of a handover.
@@ -192,6 +213,8 @@ func eventMessage(e Event) string {
 		return "secret token"
 	case EventFault:
 		return "fault injected on purpose"
+	case EventNotice:
+		return "people were told of warnings"
 	}
 	return e.Kind
 }

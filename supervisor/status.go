@@ -7,6 +7,7 @@ import (
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
+	"dualgram/transport/botapi"
 )
 
 // Status implements [console.StatusProvider]. It reads what is known and asks
@@ -103,7 +104,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 	a := b.server.Arrivals(b.opt.Name)
 	w := &console.Webhook{URLHost: b.host, Registered: v.Owner == failover.Ours || v.Owner == failover.OursOther,
 		Listen: b.opt.Webhook.Listener, Listening: b.server.Serving(), LastArrivalAt: a.Last, InFlight: int64(a.InProgress),
-		LastErrorAt: v.Info.LastErrorDate, LastError: telegramsOwn(v.Info.LastErrorMessage), Probe: v.Probe}
+		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.ShowWebhookError(v.Info.LastErrorMessage), Probe: v.Probe}
 	if v.Owner == failover.Foreign {
 		w.LastErrorAt, w.LastError = time.Time{}, ""
 	}
@@ -116,14 +117,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 }
 
 func handoverStatus(h Handover) *console.Handover {
-	by := "automatic"
-	switch {
-	case h.Cause.Name == failover.CauseOperator:
-		by = "operator"
-	case h.Drill:
-		by = "drill"
-	}
-	out := &console.Handover{Epoch: h.Epoch, From: h.From.String(), To: h.To.String(), By: by, Reason: h.Cause.Name,
+	out := &console.Handover{Epoch: h.Epoch, From: h.From.String(), To: h.To.String(), By: h.By(), Reason: h.Cause.Name,
 		Evidence: h.Cause.Evidence, StartedAt: h.Decided, FinishedAt: h.Done, OK: !h.Done.IsZero(), Steps: []console.Step{}}
 	if out.OK {
 		out.TookMS = float64(h.Done.Sub(h.Decided).Microseconds()) / 1000

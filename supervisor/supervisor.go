@@ -61,6 +61,14 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 		}
 	}
 	s.zeroWarnings()
+	if len(o.Listeners) > 0 {
+		s.metrics.zeroListener()
+	}
+	if o.Registry != nil {
+		if err := o.Registry.Register(scraped{s}); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
 	return s, nil
 }
 

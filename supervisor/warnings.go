@@ -34,6 +34,9 @@ func (s *Supervisor) conditions(views []view, now time.Time) []warning.Condition
 			Evidence: fmt.Sprintf("A commit has been in progress for %.1f s", now.Sub(h.InProgress).Seconds())})
 	}
 	all = append(all, s.faultConditions()...)
+	if s.opt.Conditions != nil {
+		all = append(all, s.opt.Conditions(now)...)
+	}
 	for i, b := range s.bots {
 		all = append(all, b.conditions(views[i], now)...)
 	}

@@ -48,8 +48,10 @@ type Journal struct {
 	MaxPending *int      `json:"max_pending,omitempty"`
 	// Warnings are those that were shown from the injection on.
 	Warnings []WarningSeen `json:"warnings"`
-	Events   []Event       `json:"events"`
-	Samples  []Sample      `json:"samples"`
+	// Simulator is what was played; nil if the host is a live one.
+	Simulator *Simulator `json:"simulator,omitempty"`
+	Events    []Event    `json:"events"`
+	Samples   []Sample   `json:"samples"`
 }
 
 // Ready says, of a dry run, whether the drill could have begun.

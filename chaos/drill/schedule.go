@@ -108,6 +108,17 @@ func (s Schedule) Next(t time.Time) (Due, bool) {
 	}
 }
 
+// Coming returns the first planned time whose run, put off by the jitter, is
+// still to come at t; false if there is none. A host that starts between the
+// two still makes the run.
+func (s Schedule) Coming(t time.Time) (Due, bool) {
+	d, ok := s.Next(t.Add(-s.Jitter - time.Second))
+	for ok && !d.At.After(t) {
+		d, ok = s.Next(d.Planned)
+	}
+	return d, ok
+}
+
 // jitter draws the time by which a planned one is put off.
 func (s Schedule) jitter(planned time.Time) time.Duration {
 	if s.Jitter <= 0 {
@@ -117,15 +128,28 @@ func (s Schedule) jitter(planned time.Time) time.Duration {
 	return time.Duration(r.Int64N(int64(s.Jitter) + 1)).Truncate(time.Second)
 }
 
-// Overdue says since when a run has been due and has not been made: the time of
+// Missed says since when a run has been due and has not been made: the time of
 // the first one planned after last (the last run, or when the schedule was
 // first in force), if now is more than [OverdueAfter] later.
-func (s Schedule) Overdue(last, now time.Time) (time.Time, bool) {
+func (s Schedule) Missed(last, now time.Time) (time.Time, bool) {
 	d, ok := s.Next(last)
 	if !ok || now.Sub(d.At) <= OverdueAfter {
 		return time.Time{}, false
 	}
 	return d.At, true
+}
+
+// Overdue says since when the experiment has gone without a success for two of
+// the schedule's periods: the time of the second run planned after success (the
+// last one, or when the schedule was first in force), if now is more than
+// [OverdueAfter] later. One run that an incident forbade is no reason to be
+// called; the second in a row is.
+func (s Schedule) Overdue(success, now time.Time) (time.Time, bool) {
+	first, ok := s.Next(success)
+	if !ok {
+		return time.Time{}, false
+	}
+	return s.Missed(first.Planned, now)
 }
 
 // wallClock is what the clocks of a zone show at t, as a time in UTC.

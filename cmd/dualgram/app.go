@@ -93,8 +93,22 @@ func (a *app) root() *cobra.Command {
 	flags.VarP(&a.output, "output", "o", "how to print data: table or json")
 	flags.Var(&a.color, "color", "colour: auto, always or never (NO_COLOR=1 means never)")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.simCommand(), a.demoCommand(), a.statusCommand(), a.eventsCommand(),
-		a.switchCommand(), a.holdCommand(), a.ackCommand(), a.chaosCommand(), a.drillCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(
+		a.runCommand(),
+		a.simCommand(),
+		a.demoCommand(),
+		a.statusCommand(),
+		a.eventsCommand(),
+		a.switchCommand(),
+		a.holdCommand(),
+		a.ackCommand(),
+		a.chaosCommand(),
+		a.drillCommand(),
+		a.runbookCommand(),
+		a.configCommand(),
+		a.notifyCommand(),
+		a.versionCommand(),
+	)
 	root.SetHelpCommand(helpCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

@@ -283,6 +283,12 @@ func eventWords(ev console.Event) string {
 			s += " by " + e.By.String()
 		}
 		return joinWords(": ", s, e.Evidence)
+	case supervisor.EventNotice:
+		s := fmt.Sprintf("%s told by %s", plural(e.Count, "warning"), e.Name)
+		if e.Level == supervisor.NoticeFailed {
+			s = fmt.Sprintf("%s could not be told by %s", plural(e.Count, "warning"), e.Name)
+		}
+		return joinWords(": ", joinWords(", ", s, e.Evidence), e.Error)
 	case supervisor.EventSecret:
 		s := "the secret token: " + strings.ReplaceAll(e.Name, "_", " ")
 		if e.Count > 0 {

@@ -15,6 +15,7 @@ const (
 	SwitchAuto    = "switch_auto"    // lift pin and hold
 	HoldMode      = "hold"           // pause automation in the present mode
 	AckFreeze     = "ack"            // end a freeze
+	EndHoldDown   = "failback"       // end the hold-down; a drill's rollback only
 )
 
 // Limits of a command.

@@ -161,10 +161,10 @@ type Faults interface {
 	End(ctx context.Context, id uint64, by Caller) (FaultsEnded, error)
 }
 
-// faultRoutes adds the resources of the faults.
-func (s *Server) faultRoutes(mux *http.ServeMux) {
-	handle := func(pattern, what string, f func(*http.Request, Faults) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+// faultRoutes are the resources of the faults.
+func (s *Server) faultRoutes() (all []Route) {
+	handle := func(pattern, what, doc, response string, f func(*http.Request, Faults) (any, error)) {
+		all = append(all, Route{pattern, doc, "", response, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if s.o.Faults == nil {
 				fail(w, CodeUnsupported, "this dualgram injects no faults", "")
 				return
@@ -175,9 +175,9 @@ func (s *Server) faultRoutes(mux *http.ServeMux) {
 				return
 			}
 			WriteJSON(w, http.StatusOK, out)
-		})
+		})})
 	}
-	handle("GET /v1/chaos", "chaos", func(r *http.Request, p Faults) (any, error) {
+	handle("GET /v1/chaos", "chaos", "The faults that can be injected, and those that are", SchemaChaos, func(r *http.Request, p Faults) (any, error) {
 		c, err := p.Chaos(r.Context())
 		c.Schema, c.Kinds, c.Faults, c.Ended = SchemaChaos, notNil(c.Kinds), notNil(c.Faults), notNil(c.Ended)
 		for i := range c.Kinds {
@@ -185,19 +185,19 @@ func (s *Server) faultRoutes(mux *http.ServeMux) {
 		}
 		return c, err
 	})
-	mux.HandleFunc("POST /v1/chaos/faults", s.postFault)
+	all = append(all, Route{"POST /v1/chaos/faults", "Inject a fault, for a time", SchemaFaultOrder, SchemaFault, http.HandlerFunc(s.postFault)})
 	one := func(f Fault, err error) (any, error) {
 		f.Schema = SchemaFault
 		return f, err
 	}
-	handle("GET /v1/chaos/faults/{id}", "fault", func(r *http.Request, p Faults) (any, error) {
+	handle("GET /v1/chaos/faults/{id}", "fault", "One fault, also one that has ended", SchemaFault, func(r *http.Request, p Faults) (any, error) {
 		id, err := faultID(r)
 		if err != nil {
 			return nil, err
 		}
 		return one(p.Fault(r.Context(), id))
 	})
-	handle("POST /v1/chaos/faults/{id}/renew", "renew", func(r *http.Request, p Faults) (any, error) {
+	handle("POST /v1/chaos/faults/{id}/renew", "renew", "Keep a fault with a lease alive", SchemaFault, func(r *http.Request, p Faults) (any, error) {
 		id, err := faultID(r)
 		if err != nil {
 			return nil, err
@@ -209,16 +209,17 @@ func (s *Server) faultRoutes(mux *http.ServeMux) {
 		out.Schema, out.Ended = SchemaFaultsEnded, notNil(out.Ended)
 		return out, err
 	}
-	handle("DELETE /v1/chaos/faults/{id}", "end", func(r *http.Request, p Faults) (any, error) {
+	handle("DELETE /v1/chaos/faults/{id}", "end", "End one fault", SchemaFaultsEnded, func(r *http.Request, p Faults) (any, error) {
 		id, err := faultID(r)
 		if err != nil {
 			return nil, err
 		}
 		return end(r, p, id)
 	})
-	handle("DELETE /v1/chaos/faults", "clear", func(r *http.Request, p Faults) (any, error) {
+	handle("DELETE /v1/chaos/faults", "clear", "End all faults", SchemaFaultsEnded, func(r *http.Request, p Faults) (any, error) {
 		return end(r, p, 0)
 	})
+	return all
 }
 
 // faultID is the number in the path.

@@ -5,10 +5,6 @@ import (
 	"net/http"
 )
 
-// RouteRotateSecret is the pattern under which [RotateSecret] belongs into
-// Options.Routes.
-const RouteRotateSecret = "POST /v1/bots/{name}/rotate-secret"
-
 // Names of the schemas of a rotation and of its answer.
 const (
 	SchemaRotate       = "dualgram/rotate/v1"
@@ -39,9 +35,9 @@ type SecretRotation struct {
 	Begun bool `json:"begun"`
 }
 
-// RotateSecret handles [RouteRotateSecret].
-func RotateSecret(r SecretRotator) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+// RotateSecret is the resource that rotates secrets.
+func RotateSecret(r SecretRotator) Route {
+	h := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		var q RotateRequest
 		if !Decode(w, req, &q, SchemaRotate, "reason") {
 			return
@@ -58,4 +54,5 @@ func RotateSecret(r SecretRotator) http.Handler {
 		}
 		WriteJSON(w, http.StatusOK, SecretRotation{Schema: SchemaRotateSecret, Bot: name, Begun: true})
 	})
+	return Route{"POST /v1/bots/{name}/rotate-secret", "Replace the secret of the webhook without a gap", SchemaRotate, SchemaRotateSecret, h}
 }

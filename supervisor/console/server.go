@@ -34,8 +34,8 @@ type Options struct {
 	Faults Faults
 	// StopTimeout bounds the wait for requests in progress; 0 means 2 s.
 	StopTimeout time.Duration
-	// Routes are further handlers by pattern, as for [http.ServeMux].
-	Routes map[string]http.Handler
+	// More are further resources.
+	More []Route
 	// TCP, if not nil, offers the same API on a loopback address, to whoever has its
 	// token, and a page.
 	TCP *TCPOptions
@@ -283,14 +283,8 @@ func (s *Server) remove() {
 // Handler is the API without the socket.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", s.status)
-	mux.HandleFunc("GET /v1/events", s.events)
-	mux.HandleFunc("POST /v1/bots/{name}/switch", s.postSwitch)
-	mux.HandleFunc("POST /v1/bots/{name}/hold", s.postHold)
-	mux.HandleFunc("POST /v1/bots/{name}/ack", s.postAck)
-	s.faultRoutes(mux)
-	for pattern, h := range s.o.Routes {
-		mux.Handle(pattern, h)
+	for _, r := range s.routes() {
+		mux.Handle(r.Pattern, r.Handler)
 	}
 	mux.HandleFunc("/", notFound)
 	return mux

@@ -51,6 +51,8 @@ type Config struct {
 	Drills          Drills        `key:"drills"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
+	Notify          Notify        `key:"notify"`
+	Heartbeat       *Heartbeat    `key:"heartbeat"`
 	Log             Log           `key:"log"`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout"`
 	// OnStop is "keep" (the webhook stays registered on SIGTERM) or "delete".
@@ -298,6 +300,7 @@ func Defaults() *Config {
 		Drills:          Drills{QuietAfterStart: 30 * time.Minute, QuietAfterError: 10 * time.Minute},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},
+		Notify:          Notify{MinSeverity: "warning", Repeat: 4 * time.Hour},
 		Log:             Log{Level: "info", Format: "json"},
 		ShutdownTimeout: 15 * time.Second,
 		OnStop:          "keep",

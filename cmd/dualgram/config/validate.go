@@ -69,6 +69,7 @@ func (l *loader) validate() {
 	if c.Observe.Listen != "" {
 		l.hostPort("observe.listen", c.Observe.Listen, true)
 	}
+	l.notify()
 	l.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	l.oneOf("log.format", c.Log.Format, "json", "console")
 	l.oneOf("on_stop", c.OnStop, "keep", "delete")

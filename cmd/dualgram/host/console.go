@@ -17,15 +17,23 @@ func (h *Host) openConsole() error {
 	if h.cfg.Control.Socket == "" {
 		return errors.New("control.socket: a path is needed")
 	}
-	routes := h.drillRoutes()
-	routes[console.RouteRotateSecret] = console.RotateSecret(rotatorOf{h})
-	tcp, err := h.tcpConsole()
-	if err != nil {
+	o := h.consoleOptions()
+	var err error
+	if o.TCP, err = h.tcpConsole(); err != nil {
 		return err
 	}
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		Routes: routes, TCP: tcp})
+	h.console, err = console.Listen(o)
 	return err
+}
+
+// consoleOptions is what the control API is made of, but for TCP.
+func (h *Host) consoleOptions() console.Options {
+	return console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
+		More: append(h.drillRoutes(),
+			console.RotateSecret(rotatorOf{h}),
+			console.VitalsRoute(vitalsOf{h}),
+			console.NotifyTest(testerOf{h}),
+		)}
 }
 
 // tcpConsole is what the TCP listener is made of; nil if there is to be none.

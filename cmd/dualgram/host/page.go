@@ -153,7 +153,7 @@ func (p *pageDrills) Begin(ctx context.Context, q page.DrillOrder) error {
 	who := drill.Who{User: q.By.String(), UID: q.By.UID, Reason: q.Reason}
 	over := make(chan *drill.Journal, 1)
 	// It belongs to the host and not to the page: the browser may go away.
-	p.h.drilling.Go(func() {
+	p.h.begun.Go(func() {
 		if _, busy := o.drills.Running(); !busy { // else it is refused
 			o.host.by(who)
 			defer o.host.by(drill.Who{User: "the schedule"})
