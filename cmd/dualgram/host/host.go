@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"runtime"
@@ -53,8 +52,6 @@ type Options struct {
 	MaxHoldDown time.Duration
 	// Exit ends the process at a named point, for crash.at; nil means kill -9.
 	Exit func(point string)
-	// Runbooks holds NAME.md for each page that can be read on the status page.
-	Runbooks fs.FS
 	// Stdout is where deliver.ndjson writes for the path "-"; nil means os.Stdout.
 	Stdout interface{ Write([]byte) (int, error) }
 }

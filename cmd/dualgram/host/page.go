@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html/template"
 	"net/http"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"dualgram/chaos/drill"
+	"dualgram/runbooks"
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/console/page"
 )
@@ -19,8 +21,26 @@ import (
 func (h *Host) openPage() error {
 	var err error
 	h.page, err = page.New(page.Options{Status: statusOf{h}, Events: eventsOf{h}, Intake: intakeOf{h}, Operator: operatorOf{h},
-		Drills: &pageDrills{h: h}, Facts: h.facts, Runbooks: h.opt.Runbooks})
+		Drills: &pageDrills{h: h}, Facts: h.facts, Runbooks: library{}})
 	return err
+}
+
+// library is the runbooks of this binary.
+type library struct{}
+
+func (library) Runbook(name string) (page.Runbook, bool) {
+	p, ok := runbooks.Lookup(name)
+	if !ok {
+		return page.Runbook{}, false
+	}
+	return page.Runbook{Name: p.Path(), Title: p.Title, Summary: p.Summary, HTML: template.HTML(p.HTML())}, true //nolint:gosec // made from the pages in the binary
+}
+
+func (library) Runbooks() (out []page.Runbook) {
+	for _, p := range runbooks.List() {
+		out = append(out, page.Runbook{Name: p.Path(), Title: p.Title, Summary: p.Summary})
+	}
+	return out
 }
 
 // facts is what the page says of the process.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"testing/fstest"
 	"time"
 
 	"dualgram/supervisor"
@@ -157,7 +156,7 @@ func (f *fixture) Events(_ context.Context, q console.EventsQuery) (console.Even
 
 func (f *fixture) Intake(bot string) console.Intake { return f.intake[bot] }
 
-func (f *fixture) Lanes(bot string, limit int) []Lane {
+func (f *fixture) lanes(_ context.Context, bot string, limit int) []Lane {
 	if bot != "orders" {
 		return nil
 	}
@@ -190,12 +189,31 @@ func (f *fixture) Resume(_ context.Context, by console.Caller, reason string) er
 // page makes a page of it.
 func (f *fixture) page() *Page {
 	p, err := New(Options{Status: f, Events: f, Intake: f, Operator: f, Drills: f, Facts: func() Facts { return Facts{StoreBytes: 48 << 20} },
-		Runbooks: fstest.MapFS{"frozen.md": {Data: []byte(runbookText)}, "probe_bad.md": {Data: []byte("# ProbeBad\n")}, "drills/black-hole.md": {Data: []byte("# Black hole\n")}}, MaxClients: 3})
+		Lanes: f.lanes, Runbooks: library{}, MaxClients: 3})
 	if err != nil {
 		panic(err)
 	}
 	return p
 }
 
-const runbookText = "# DualgramFrozen\n\n## Meaning\n\nToo many failovers. See [the probe](probe_bad.md#meaning) and [a drill](drills/black-hole.md).\n\n" +
-	"| state | what |\n|---|---|\n| frozen | no failback |\n\n```sh\ndualgram ack --bot orders --reason repaired\n```\n\n<script>alert(1)</script>\n"
+// library is three runbooks.
+type library struct{}
+
+func (library) Runbook(name string) (Runbook, bool) {
+	for _, r := range (library{}).Runbooks() {
+		if r.Name == name {
+			r.HTML = runbookHTML
+			return r, true
+		}
+	}
+	return Runbook{}, false
+}
+
+func (library) Runbooks() []Runbook {
+	return []Runbook{{Name: "frozen", Title: "DualgramFrozen", Summary: "Failback is frozen."}, {Name: "probe_bad", Title: "DualgramProbeBad"}, {Name: "drills/black-hole", Title: "The webhook is a black hole"}}
+}
+
+const runbookHTML = `<h1>DualgramFrozen</h1><h2>Meaning</h2><p>Too many failovers. See <a href="probe_bad">the probe</a>.</p>
+<table><thead><tr><th>state</th><th>what</th></tr></thead><tbody><tr><td>frozen</td><td>no failback</td></tr></tbody></table>
+<pre><code class="language-sh">dualgram ack --bot orders --reason repaired
+</code></pre>`

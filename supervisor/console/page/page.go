@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io/fs"
+	"html/template"
 	"net/http"
 	"sync"
 	"time"
@@ -23,8 +23,11 @@ type Options struct {
 	Drills Drills
 	// Facts are what the process knows of itself; nil: nothing.
 	Facts func() Facts
-	// Runbooks holds NAME.md for each page that can be read; nil: there are none.
-	Runbooks fs.FS
+	// Lanes tells of up to limit lanes of a bot in which most waits; nil: they are only
+	// counted.
+	Lanes func(ctx context.Context, bot string, limit int) []Lane
+	// Runbooks are the pages that can be read; nil: there are none.
+	Runbooks Library
 	// MaxClients bounds who may look on live at the same time; 0 means 32.
 	MaxClients int
 }
@@ -35,11 +38,20 @@ type Facts struct {
 	StoreBytes int64
 }
 
-// Lanes may be implemented by the [console.IntakeProvider] to tell of the lanes in
-// which most waits.
-type Lanes interface {
-	// Lanes returns up to limit lanes of the bot, those with the most waiting first.
-	Lanes(bot string, limit int) []Lane
+// Library holds the runbooks.
+type Library interface {
+	// Runbook is the page of the name, as HTML without a frame. Its links to other
+	// pages are relative to /runbooks/NAME.
+	Runbook(name string) (Runbook, bool)
+	// Runbooks lists all of them without their HTML.
+	Runbooks() []Runbook
+}
+
+// Runbook is one page.
+type Runbook struct {
+	// Name is its path, such as frozen or drills/black-hole.
+	Name, Title, Summary string
+	HTML                 template.HTML
 }
 
 // Lane is a delivery queue with something in it.
@@ -235,8 +247,8 @@ func (p *Page) looked(ctx context.Context, now time.Time) (*view, error) {
 	in := inputs{Status: st, Now: now, Facts: p.o.Facts(), Story: p.stories, Intake: map[string]console.Intake{}, Lanes: map[string][]Lane{}, Runbook: p.hasRunbook}
 	for _, b := range st.Bots {
 		in.Intake[b.Name] = p.o.Intake.Intake(b.Name)
-		if l, ok := p.o.Intake.(Lanes); ok {
-			in.Lanes[b.Name] = l.Lanes(b.Name, shownLanes)
+		if p.o.Lanes != nil {
+			in.Lanes[b.Name] = p.o.Lanes(ctx, b.Name, shownLanes)
 		}
 	}
 	if p.o.Drills != nil {
