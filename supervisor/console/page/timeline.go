@@ -53,8 +53,10 @@ type item struct {
 	Words string
 }
 
-// newTimeline tells the day of a bot.
+// newTimeline tells the day of a bot. It ends with the present minute, so that it
+// changes when something happens and else once a minute.
 func newTimeline(b console.Bot, s *story, drills []DrillRun, flow console.Counts, now time.Time) timeline {
+	now = now.Truncate(time.Minute).Add(time.Minute)
 	from := now.Add(-day)
 	var t timeline
 	t.modes(b, s, from, now)

@@ -78,7 +78,7 @@ type botView struct {
 	Icon     string
 	Why      string
 	SinceAgo ago
-	Flags    []flag
+	Flags    []inForce
 	HoldDown *span
 	Warnings []warningView
 	Figures  []figure
@@ -91,8 +91,8 @@ type botView struct {
 	Running  *RunningDrill
 }
 
-// flag is what an operator has said, or a guard.
-type flag struct {
+// inForce is what an operator has said, or a guard.
+type inForce struct {
 	Word, Text string
 	Until      time.Time
 	Left       string
@@ -231,33 +231,33 @@ func (in *inputs) bot(i int, b console.Bot) *botView {
 }
 
 // flags are the words that are in force.
-func flags(b console.Bot, now time.Time) (out []flag) {
+func flags(b console.Bot, now time.Time) (out []inForce) {
 	said := func(w *console.Said) string {
 		if w == nil {
 			return "by an operator"
 		}
 		return joined(": ", "by "+w.By.String(), w.Reason)
 	}
-	timed := func(f flag, until time.Time) flag {
+	timed := func(f inForce, until time.Time) inForce {
 		if until.After(now) {
 			f.Until, f.Left = until, short(until.Sub(now))
 		}
 		return f
 	}
 	if b.Pinned {
-		out = append(out, timed(flag{Word: "Pinned to " + b.Pin, Text: said(b.PinnedBy)}, b.PinUntil))
+		out = append(out, timed(inForce{Word: "Pinned to " + b.Pin, Text: said(b.PinnedBy)}, b.PinUntil))
 	}
 	if b.Held {
-		out = append(out, timed(flag{Word: "On hold", Text: said(b.HeldBy)}, b.HeldUntil))
+		out = append(out, timed(inForce{Word: "On hold", Text: said(b.HeldBy)}, b.HeldUntil))
 	}
 	if b.Frozen {
-		out = append(out, flag{Word: "Frozen", Text: "no failback until it is acknowledged"})
+		out = append(out, inForce{Word: "Frozen", Text: "no failback until it is acknowledged"})
 	}
 	if b.Trial {
-		out = append(out, flag{Word: "Trial", Text: "the webhook has to prove itself"})
+		out = append(out, inForce{Word: "Trial", Text: "the webhook has to prove itself"})
 	}
 	if b.DryRun {
-		out = append(out, flag{Word: "Dry run", Text: "automation decides, reports and does nothing"})
+		out = append(out, inForce{Word: "Dry run", Text: "automation decides, reports and does nothing"})
 	}
 	return out
 }
