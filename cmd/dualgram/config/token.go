@@ -148,7 +148,10 @@ func readSecretFile(path, key string, where Origin) (string, []Warning, error) {
 		return "", nil, fmt.Errorf("is larger than %d KiB", maxSecretFile>>10)
 	}
 	var warnings []Warning
-	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 {
+	// A credential shows the rights of an access list, which says who may, as those of
+	// a group.
+	credential := where.Source == SourceCredential || strings.HasPrefix(path, "/run/credentials/")
+	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 && !credential {
 		warnings = append(warnings, Warning{
 			Code: "secret_readable", Where: where, Key: key,
 			What: fmt.Sprintf("%s can be read by others (mode %04o)", path, perm), Fix: "chmod 600 " + path,
