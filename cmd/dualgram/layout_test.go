@@ -36,6 +36,7 @@ func TestImportRule(t *testing.T) {
 		"chaos/telegramsim":       {},
 		"cmd/dualgram":            {"cmd/dualgram/", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/config":     {"transport/botapi", "transport"},
+		"cmd/dualgram/dist":       {},
 		"cmd/dualgram/service":    {"cmd/dualgram/config", "transport/botapi", "transport"},
 		"cmd/dualgram/host":       {"cmd/dualgram/config", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/demo":       {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
