@@ -214,7 +214,7 @@ func (f *fault) status() Status {
 	s := Status{
 		ID: f.id, Spec: f.spec, Info: f.info,
 		Age: now - f.born, Remaining: max(left, 0),
-		Leashed: f.reg.opts.Leashed, Attached: f.reg.isAttached(&f.b),
+		Leashed: f.reg.opts.Leashed, Attached: f.isAttached(),
 	}
 	s.Spec.Params = maps.Clone(s.Spec.Params)
 	for _, p := range f.info.Params {

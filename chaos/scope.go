@@ -46,7 +46,7 @@ func (t *table) only(keep func(*fault) bool) *table {
 		}
 		return out
 	}
-	n := &table{conn: pick(t.conn), tls: pick(t.tls), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe), clock: pick(t.clock)}
+	n := &table{conn: pick(t.conn), tls: pick(t.tls), request: pick(t.request), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe), clock: pick(t.clock)}
 	if !some {
 		return nil
 	}
@@ -63,6 +63,9 @@ func (r *Registry) ReopenListener(ln net.Listener, reopen func() (net.Listener, 
 
 // TLSConfig is [Scope.TLSConfig] for what has no scope.
 func (r *Registry) TLSConfig(base *tls.Config) *tls.Config { return r.Scope().TLSConfig(base) }
+
+// Request is [Scope.Request] for what has no scope.
+func (r *Registry) Request() func(*http.Request) *http.Request { return r.Scope().Request() }
 
 // Handler is [Scope.Handler] for what has no scope.
 func (r *Registry) Handler(h http.Handler) http.Handler { return r.Scope().Handler(h) }

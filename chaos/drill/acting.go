@@ -1,6 +1,8 @@
 package drill
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -25,6 +27,23 @@ func (f *acting) lapsed(now time.Time) bool {
 		return now.Before(f.end)
 	default:
 		return false
+	}
+}
+
+// plan asks whether each fault could be carried out, before anything is broken and
+// in a dry run too.
+func (r *run) plan(ctx context.Context) {
+	host, ok := r.d.o.Host.(Planner)
+	if !ok {
+		return
+	}
+	for i, a := range r.exp.Method {
+		if a.Fault == "" {
+			continue
+		}
+		if err := host.Plan(ctx, a.Spec(r.j.Seed+uint64(i))); err != nil {
+			r.refuse(RefusedFault, fmt.Sprintf("%s: %v", a.Fault, err))
+		}
 	}
 }
 

@@ -30,7 +30,8 @@ type Options struct {
 	Policy     Policy
 	Version    string // the program's
 	ConfigHash string // of the configuration in force, without secrets
-	Simulated  bool
+	// Simulator says what is played; nil means a live bot.
+	Simulator *Simulator
 	// Schedules are run by [Drills.Run], each with a seed made of the names of bot
 	// and experiment unless it has one. Lookup finds their experiments, nil means
 	// the shipped ones.
@@ -250,8 +251,12 @@ func (d *Drills) newRun(q Request) *run {
 		Schema: SchemaJournal, ChaosLib: ctkVersion, Platform: runtime.GOOS + "/" + runtime.GOARCH, Node: node,
 		Experiment: *e.redacted(), Start: now, SteadyStates: SteadyStates{During: []SteadyState{}}, Run: []Step{}, Rollbacks: []Step{},
 		ID: runID(now, e.Name), Bot: d.o.Bot, Reasons: []string{}, Who: q.Who, Trigger: q.Trigger, Planned: q.Planned,
-		Simulated: d.o.Simulated, Leashed: d.o.Policy.Leashed, DryRun: q.DryRun, Seed: q.Seed,
+		Simulated: d.o.Simulator != nil, Leashed: d.o.Policy.Leashed, DryRun: q.DryRun, Seed: q.Seed,
 		Version: d.o.Version, ConfigHash: d.o.ConfigHash, Warnings: []WarningSeen{}, Events: []Event{}, Samples: []Sample{},
+	}
+	if s := d.o.Simulator; s != nil {
+		played := *s
+		r.j.Simulator = &played
 	}
 	return r
 }
@@ -298,7 +303,7 @@ func (d *Drills) told(p *Progress) {
 
 // situation is what the policy judges, but for who asks.
 func (d *Drills) situation(e *Experiment, f Facts) Situation {
-	return Situation{Experiment: e, Facts: f, LastRun: d.past(e.Name).LastRun, Halt: d.Halted(), Simulated: d.o.Simulated}
+	return Situation{Experiment: e, Facts: f, LastRun: d.past(e.Name).LastRun, Halt: d.Halted(), Simulated: d.o.Simulator != nil}
 }
 
 // ran says whether the run broke something. One that the host did not survive

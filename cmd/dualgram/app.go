@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,9 +21,15 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
-	configFlag string
-	output     choice
-	color      choice
+	configFlag  string
+	controlFlag string
+	output      choice
+	color       choice
+
+	// runSystemctl takes the place of systemctl in tests; nil: that itself.
+	runSystemctl func(ctx context.Context, args ...string) ([]byte, error)
+	// hidden says why a service would not see a file; nil: as [service.Hidden] does.
+	hidden func(path string) string
 }
 
 // run is the program: it returns the exit code and touches nothing of the
@@ -33,6 +40,10 @@ func run(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		output: choice{value: "table", allowed: []string{"table", "json"}},
 		color:  choice{value: "auto", allowed: []string{"auto", "always", "never"}},
 	}
+	return a.execute(args)
+}
+
+func (a *app) execute(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	return a.exit(root.Execute())
@@ -88,11 +99,29 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupRule, Title: "Overrule:"}, &cobra.Group{ID: groupRehearse, Title: "Rehearse:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFlag, "config", "", "configuration `file`")
+	flags.StringVar(&a.controlFlag, "control", "", "`where` dualgram answers, if not on control.socket: http://127.0.0.1:PORT or unix:PATH")
 	flags.VarP(&a.output, "output", "o", "how to print data: table or json")
 	flags.Var(&a.color, "color", "colour: auto, always or never (NO_COLOR=1 means never)")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.simCommand(), a.demoCommand(), a.statusCommand(), a.eventsCommand(),
-		a.switchCommand(), a.holdCommand(), a.ackCommand(), a.chaosCommand(), a.drillCommand(), a.configCommand(), a.versionCommand())
+	root.AddCommand(
+		a.runCommand(),
+		a.simCommand(),
+		a.demoCommand(),
+		a.checkCommand(),
+		a.statusCommand(),
+		a.eventsCommand(),
+		a.inboxCommand(),
+		a.switchCommand(),
+		a.holdCommand(),
+		a.ackCommand(),
+		a.chaosCommand(),
+		a.drillCommand(),
+		a.runbookCommand(),
+		a.configCommand(),
+		a.notifyCommand(),
+		a.serviceCommand(),
+		a.versionCommand(),
+	)
 	root.SetHelpCommand(helpCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

@@ -366,6 +366,10 @@ func (p Policy) operator(s State, e Event) (State, Effects) {
 		s.Frozen, s.Failovers = false, [failoverMemory]time.Time{}
 	case TakeOver:
 		return p.takeOver(s, e)
+	case Failback:
+		if s.Phase == Polling && s.HoldUntil.After(e.At) {
+			s.HoldUntil = e.At
+		}
 	}
 	return s, Effects{}
 }

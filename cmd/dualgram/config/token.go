@@ -18,8 +18,12 @@ import (
 // in BotFather's. It is the shape that transport/botapi takes.
 var tokenShape = regexp.MustCompile(`^([0-9]{5,18}):[A-Za-z0-9_-]{30,}$`)
 
-// maxSecretFile is far above any token.
-const maxSecretFile = 4 << 10
+const (
+	// maxSecretFile is far above any token.
+	maxSecretFile = 4 << 10
+	// webhookSecretBytes makes 32 characters of a secret token that we make.
+	webhookSecretBytes = 24
+)
 
 // CheckToken says what is wrong with the shape of a token. The error never
 // holds any of it.
@@ -97,7 +101,7 @@ func readSecret(cfg *Config, bot int, create bool) (WebhookSecret, error) {
 	var out WebhookSecret
 	s, warnings, err := readSecretFile(path, key, where)
 	if create && errors.Is(err, fs.ErrNotExist) {
-		if out.Created, err = createSecret(path); err == nil {
+		if out.Created, err = createSecret(path, webhookSecretBytes); err == nil {
 			s, warnings, err = readSecretFile(path, key, where)
 		}
 	}
@@ -148,7 +152,7 @@ func readSecretFile(path, key string, where Origin) (string, []Warning, error) {
 		return "", nil, fmt.Errorf("is larger than %d KiB", maxSecretFile>>10)
 	}
 	var warnings []Warning
-	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 {
+	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 && !handedOver(path, st, where) {
 		warnings = append(warnings, Warning{
 			Code: "secret_readable", Where: where, Key: key,
 			What: fmt.Sprintf("%s can be read by others (mode %04o)", path, perm), Fix: "chmod 600 " + path,
@@ -157,10 +161,22 @@ func readSecretFile(path, key string, where Origin) (string, []Warning, error) {
 	return strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff")), warnings, nil
 }
 
+// handedOver says whether a secret's file is open to a group on purpose: a credential
+// of systemd's shows the rights of its access list as those of a group, and Kubernetes
+// gives a secret to root and to the group of the pod.
+func handedOver(path string, st fs.FileInfo, where Origin) bool {
+	if st.Mode().Perm()&0o037 != 0 {
+		return false
+	}
+	uid, gid, known := owner(st)
+	return where.Source == SourceCredential || strings.HasPrefix(path, "/run/credentials/") ||
+		known && uid == 0 && os.Geteuid() != 0 && gid == os.Getegid()
+}
+
 // createSecret makes the file whole or not at all: a crash in between must not
 // leave half a secret behind. It returns false if somebody else was faster.
-func createSecret(path string) (created bool, err error) {
-	random := make([]byte, 24)
+func createSecret(path string, bytes int) (created bool, err error) {
+	random := make([]byte, bytes)
 	if _, err := rand.Read(random); err != nil {
 		return false, err
 	}

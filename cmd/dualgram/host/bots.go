@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"dualgram/chaos"
@@ -28,6 +27,7 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 		l := supervisor.ListenerOptions{
 			Address:     w.Listen,
 			Listen:      h.listen,
+			WrapRequest: h.listenerScope(w.Listen).Request(),
 			WrapHandler: h.listenerScope(w.Listen).Handler,
 			Responder:   &h.probes,
 		}
@@ -87,11 +87,12 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	}
 	h.warn(warnings)
 	api, err := botapi.New(botapi.Options{Token: token.Reveal(), BaseURL: h.cfg.Telegram.APIURL, CAFile: h.cfg.Telegram.CAFile,
-		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper})
+		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper, Observe: h.calls.of(c.Name)})
 	if err != nil {
 		return supervisor.BotOptions{}, err
 	}
 	h.closers = append(h.closers, api.Close)
+	h.apis[c.Name] = api
 	ledger, err := h.store.Ledger(api.BotID())
 	if err != nil {
 		return supervisor.BotOptions{}, err
@@ -240,7 +241,3 @@ func asProblem(err error) config.Problem {
 	}
 	return config.Problem{What: err.Error()}
 }
-
-// environment is that of the process without what is dualgram's own: hooks have
-// no business with its secrets.
-func environment() []string { return scrub(os.Environ()) }

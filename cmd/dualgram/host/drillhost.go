@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -181,6 +182,16 @@ func moves(signal string) bool {
 	return true
 }
 
+// MovingSignals lists the signals that call for a failover.
+func MovingSignals() (out []string) {
+	for _, s := range supervisor.Signals() {
+		if moves(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // observe is told of each event of the bot.
 func (d *drillHost) observe(e supervisor.Event) {
 	out := drill.Event{At: e.At, Name: e.Name}
@@ -226,17 +237,56 @@ func (d *drillHost) Events(_ context.Context, since time.Time) ([]drill.Event, e
 	return out, nil
 }
 
+// order is what a drill asks for.
+func (d *drillHost) order(s chaos.Spec) console.FaultOrder {
+	return console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, For: cmp.Or(s.Most, chaos.MaxLease), Lease: s.For, Delay: s.Delay, Share: s.Share, Count: s.Count,
+		Seed: s.Seed, Params: s.Params}
+}
+
+// Plan implements [drill.Planner].
+func (d *drillHost) Plan(_ context.Context, s chaos.Spec) error {
+	o := d.order(s)
+	o.Lease = min(o.Lease, drill.LeaseFor)
+	_, _, err := d.h.orders.spec(o)
+	var f *console.Failure
+	if errors.As(err, &f) && f.Fix != "" {
+		return fmt.Errorf("%w; %s", err, f.Fix)
+	}
+	return err
+}
+
+// Rollback implements [drill.Rollbacker]: it is an operator's word like any other,
+// in the name of whoever runs the drill.
+func (d *drillHost) Rollback(ctx context.Context, action string) error {
+	if d.h.sup == nil {
+		return errStarting
+	}
+	who, reason := d.whose()
+	command, ok := map[string]string{"failback": console.EndHoldDown, "ack": console.AckFreeze}[action]
+	if !ok {
+		return fmt.Errorf("there is no rollback %q", action)
+	}
+	_, err := d.h.sup.Operate(ctx, console.Order{Bot: d.bot, Command: command, Reason: reason, By: console.Caller{User: who.User, UID: who.UID, PID: who.PID}})
+	return err
+}
+
+// whose tells who runs the drill under way, and why.
+func (d *drillHost) whose() (drill.Who, string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	reason := "drill " + d.what
+	if d.who.Reason != "" {
+		reason += ": " + d.who.Reason
+	}
+	return d.who, reason
+}
+
 // Inject implements [drill.Host]: a drill's fault is an order like an operator's.
 func (d *drillHost) Inject(ctx context.Context, s chaos.Spec) (drill.Fault, error) {
-	d.mu.Lock()
-	who, what := d.who, d.what
-	d.mu.Unlock()
-	reason := "drill " + what
-	if who.Reason != "" {
-		reason += ": " + who.Reason
-	}
-	f, err := d.h.orders.order(ctx, console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, Reason: reason, For: s.Most, Lease: s.For,
-		Delay: s.Delay, Share: s.Share, Count: s.Count, Seed: s.Seed, Params: s.Params, By: console.Caller{User: who.User, UID: who.UID, PID: who.PID}})
+	o := d.order(s)
+	who, reason := d.whose()
+	o.Reason, o.By = reason, console.Caller{User: who.User, UID: who.UID, PID: who.PID}
+	f, err := d.h.orders.order(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -43,7 +43,7 @@ func (h *Host) openDrills(ctx context.Context, bots []supervisor.BotOptions) err
 		}
 		o.drills, o.err = drill.New(ctx, drill.Options{
 			Bot: b.Name, Host: o.host, Store: drillStore{ledger}, Policy: policy, Version: h.opt.Version, ConfigHash: config.Hash(h.cfg),
-			Simulated: h.opt.Simulated, Schedules: schedules, Blocked: h.haltFile,
+			Simulator: h.opt.Simulated.shown(), Schedules: schedules, Blocked: h.haltFile,
 			Lookup: func(name string) (*drill.Experiment, error) { return lookupExperiment(h.cfg.Drills.Experiments, name) },
 			Observe: func(p drill.Progress) {
 				if o.host.under(p, o.drills.RunningID()) {
@@ -176,6 +176,8 @@ const (
 	SchemaDrills       = "dualgram/drills/v1"
 	SchemaDrillHistory = "dualgram/drill-history/v1"
 	SchemaDrillRun     = "dualgram/drill-run/v1"
+	SchemaDrillOrder   = "dualgram/drill-order/v1"
+	SchemaDrillLever   = "dualgram/drill-lever/v1"
 )
 
 // drillsStatus gathers it.

@@ -24,40 +24,48 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 	if !w.Probe.Enabled {
 		return nil, nil
 	}
-	o := probe.Options{URL: w.PublicURL, Responder: &h.probes, Address: w.Probe.Dial, Pinned: w.IPAddress != "", AllowReserved: !h.cfg.Cloud()}
+	o, err := ProbeOptions(h.cfg, w)
+	if err != nil {
+		return nil, err
+	}
+	o.Responder = &h.probes
 	if h.faults.Enabled() {
 		o.Dial = h.faults.Scope(c.Name).ProbeDial((&net.Dialer{KeepAlive: -1}).DialContext)
-	}
-	if addr := w.Probe.Resolver; addr != "" {
-		o.Resolver = probe.NameServer{Addr: addr} // past the hosts file, which Telegram doesn't read
-	}
-	if h.faults.Enabled() {
-		base := o.Resolver
-		if base == nil {
-			base = net.DefaultResolver
+		if o.Resolver == nil {
+			o.Resolver = net.DefaultResolver
 		}
-		o.Resolver = lookups(h.faults.Scope(c.Name).ProbeLookup(base.LookupNetIP))
-	}
-	var extra []byte
-	if w.Probe.CAFile != "" {
-		var err error
-		if extra, err = os.ReadFile(w.Probe.CAFile); err != nil {
-			return nil, fmt.Errorf("webhook.probe.ca_file: %w", err)
-		}
-		if !x509.NewCertPool().AppendCertsFromPEM(extra) {
-			return nil, fmt.Errorf("webhook.probe.ca_file: %s holds no certificate in PEM; write the root there that the webhook's certificate ends at", w.Probe.CAFile)
-		}
+		o.Resolver = lookups(h.faults.Scope(c.Name).ProbeLookup(o.Resolver.LookupNetIP))
 	}
 	return func(now func() time.Time) (supervisor.Prober, error) {
 		o.Now = now
 		if uploaded == nil {
-			o.Roots = roots(extra)
 			return probe.New(o)
 		}
 		p := &uploadedProber{options: o, certificate: uploaded}
 		_, err := p.current()
 		return p, err
 	}, nil
+}
+
+// ProbeOptions are those of a probe of the webhook as the configuration wants it. Its
+// roots are the system's and those of probe.ca_file.
+func ProbeOptions(cfg *config.Config, w *config.Webhook) (probe.Options, error) {
+	o := probe.Options{URL: w.PublicURL, Address: w.Probe.Dial, Pinned: w.IPAddress != "", AllowReserved: !cfg.Cloud()}
+	if addr := w.Probe.Resolver; addr != "" {
+		o.Resolver = probe.NameServer{Addr: addr} // past the hosts file, which Telegram doesn't read
+	}
+	var extra []byte
+	if w.Probe.CAFile != "" {
+		var err error
+		if extra, err = os.ReadFile(w.Probe.CAFile); err != nil {
+			return o, fmt.Errorf("webhook.probe.ca_file: %w", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(extra) {
+			return o, fmt.Errorf("webhook.probe.ca_file: %s holds no certificate in PEM; write the root there that the webhook's certificate ends at", w.Probe.CAFile)
+		}
+	}
+	o.Roots = roots(extra)
+	return o, nil
 }
 
 // lookups makes a resolver of a function.
