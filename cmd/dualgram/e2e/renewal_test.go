@@ -151,16 +151,6 @@ func TestSelfSignedOnRequest(t *testing.T) {
 	}
 }
 
-// sets is how often Telegram was asked to set the webhook.
-func (w *world) sets() (n int) {
-	for _, c := range must(w.sim.Bot(w.botID)).Calls {
-		if strings.EqualFold(c.Method, "setWebhook") {
-			n++
-		}
-	}
-	return n
-}
-
 // A certificate from an authority that is away at the start: dualgram runs, and
 // polls; once the authority answers, the certificate is obtained, and the webhook
 // comes. A restart asks for no other.
