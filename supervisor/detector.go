@@ -303,6 +303,7 @@ func (b *Bot) registered(s failover.State) {
 	b.fail = newFailRate(b.opt.Thresholds)
 	b.mu.Unlock()
 	b.holeBrought(s.Registered)
+	b.rivalOut()
 	b.arrived.reset()
 	b.stall.clear()
 	fresh := s.Cause.Name != failover.CauseStart && s.Cause.Name != failover.CauseTrialAtStart

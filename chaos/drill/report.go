@@ -190,7 +190,7 @@ func (r *Report) books() []fact {
 	return []fact{
 		{"Sent, from the simulator's start on", fmt.Sprint(b.Sent)}, {"With the bot", fmt.Sprintf("%d: %d by webhook, %d by polling", b.Delivered, b.ByWebhook, b.ByPolling)},
 		{"Lost", fmt.Sprint(b.Lost)}, {"Doubled", fmt.Sprint(b.Doubled)}, {"Out of order", fmt.Sprint(b.OutOfOrder)},
-		{"Not yet delivered", fmt.Sprint(b.Waiting)}, {"Altered", fmt.Sprint(b.Altered)},
+		{"First update by polling, from the onset", optional(b.Switch)}, {"Not yet delivered", fmt.Sprint(b.Waiting)}, {"Altered", fmt.Sprint(b.Altered)},
 	}
 }
 
