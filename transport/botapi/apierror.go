@@ -48,6 +48,12 @@ const (
 	KindTooLarge Kind = "too_large"
 )
 
+// Kinds returns every kind of error.
+func Kinds() []Kind {
+	return []Kind{KindCanceled, KindTimeout, KindDNS, KindTLS, KindRefused, KindReset, KindNetwork, KindRateLimited, KindConflict, KindUnauthorized,
+		KindNotFound, KindMisdirected, KindBadRequest, KindServer, KindProtocol, KindTooLarge}
+}
+
 // Network reports whether the kind is a failure between us and the server, so
 // that a new connection may help.
 func (k Kind) Network() bool {
@@ -141,6 +147,9 @@ type Error struct {
 	// RetryAfter is how long Telegram wants to be left alone; 0 if it
 	// didn't say.
 	RetryAfter time.Duration
+	// MigratedTo is the new number of a group that has become a supergroup; 0 if
+	// that isn't why.
+	MigratedTo int64
 	// Conflict is set for KindConflict.
 	Conflict Conflict
 	// Detail is set if setWebhook was refused for what it was given.

@@ -150,6 +150,7 @@ func (k *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		if k.err.Kind != KindRateLimited && k.err.Kind != KindServer {
 			k.err.RetryAfter = 0
 		}
+		o.RetryAfter = k.err.RetryAfter
 	}
 	k.c.observe(o)
 	if k.err != nil && status == 0 {
@@ -209,6 +210,7 @@ type envelope struct {
 	ErrorCode   int             `json:"error_code"`
 	Parameters  struct {
 		RetryAfter int64 `json:"retry_after"`
+		MigratedTo int64 `json:"migrate_to_chat_id"`
 	} `json:"parameters"`
 }
 
@@ -253,7 +255,7 @@ func (k *call) judge(resp *http.Response, body []byte) {
 	case KindServer, KindProtocol:
 		k.maybe = k.maybe || k.changes()
 	}
-	k.err.RetryAfter = clampSeconds(e.Parameters.RetryAfter)
+	k.err.RetryAfter, k.err.MigratedTo = clampSeconds(e.Parameters.RetryAfter), e.Parameters.MigratedTo
 }
 
 // notTheBotAPI is for an answer without a Bot API envelope: a front's error

@@ -1,5 +1,6 @@
 // Package botapi is a typed client for the few Bot API methods by which updates
-// are taken in: getMe, getUpdates, setWebhook, deleteWebhook, getWebhookInfo.
+// are taken in: getMe, getUpdates, setWebhook, deleteWebhook, getWebhookInfo; and
+// for sendMessage, by which an operator is told of trouble.
 //
 // The guarantees:
 //
@@ -100,6 +101,8 @@ type Call struct {
 	// Kind is empty for a success.
 	Kind     Kind
 	Duration time.Duration
+	// RetryAfter is how long the server asked to wait; 0 if it didn't.
+	RetryAfter time.Duration
 	// Attempt counts from 1 within a call.
 	Attempt int
 	// Date is the server's clock, from the Date header; zero without one.

@@ -22,6 +22,8 @@ const (
 	PoolControl
 	// PoolInfo: getMe, getWebhookInfo.
 	PoolInfo
+	// PoolNotify: sendMessage.
+	PoolNotify
 	poolCount
 )
 
@@ -34,6 +36,8 @@ func (p Pool) String() string {
 		return "control"
 	case PoolInfo:
 		return "info"
+	case PoolNotify:
+		return "notify"
 	}
 	return "unknown"
 }

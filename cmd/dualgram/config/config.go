@@ -51,6 +51,8 @@ type Config struct {
 	Drills          Drills        `key:"drills"`
 	Control         Control       `key:"control"`
 	Observe         Observe       `key:"observe"`
+	Notify          Notify        `key:"notify"`
+	Heartbeat       *Heartbeat    `key:"heartbeat"`
 	Log             Log           `key:"log"`
 	ShutdownTimeout time.Duration `key:"shutdown_timeout"`
 	// OnStop is "keep" (the webhook stays registered on SIGTERM) or "delete".
@@ -258,6 +260,12 @@ type Schedule struct {
 // Control is the socket that the commands talk to.
 type Control struct {
 	Socket string `key:"socket"`
+	// Listen is host:port on loopback, where the same is offered by TCP with a page
+	// for browsers; empty (listen: off) means nowhere.
+	Listen string `key:"listen" off:"true"`
+	// TokenFile holds what TCP asks for; it is made if it is missing. See
+	// [Config.ControlTokenFile].
+	TokenFile string `key:"token_file"`
 }
 
 // Observe is the read-only listener of /metrics, /livez and /readyz.
@@ -292,6 +300,7 @@ func Defaults() *Config {
 		Drills:          Drills{QuietAfterStart: 30 * time.Minute, QuietAfterError: 10 * time.Minute},
 		Control:         Control{Socket: "/run/dualgram/control.sock"},
 		Observe:         Observe{Listen: "127.0.0.1:9464"},
+		Notify:          Notify{MinSeverity: "warning", Repeat: 4 * time.Hour},
 		Log:             Log{Level: "info", Format: "json"},
 		ShutdownTimeout: 15 * time.Second,
 		OnStop:          "keep",

@@ -55,7 +55,7 @@ func (l *loader) scalar(n ast.Node, v reflect.Value, key string) {
 	}
 	switch v.Kind() {
 	case reflect.String:
-		if !isText(n) {
+		if _, number := n.(*ast.IntegerNode); !isText(n) && (!number || v.Type() != chatType) {
 			l.problem(where, key, fmt.Sprintf("wants a text, and YAML reads %s as %s", quoted(s), describe(n)), "put it in quotes")
 			return
 		}

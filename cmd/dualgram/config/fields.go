@@ -58,6 +58,8 @@ func newDefault(t reflect.Type) reflect.Value {
 	switch t {
 	case reflect.TypeFor[ACME]():
 		p.Elem().Set(reflect.ValueOf(defaultACME()))
+	case reflect.TypeFor[Heartbeat]():
+		p.Elem().Set(reflect.ValueOf(defaultHeartbeat()))
 	case reflect.TypeFor[Forward]():
 		p.Elem().Set(reflect.ValueOf(defaultForward()))
 	case reflect.TypeFor[NDJSON]():

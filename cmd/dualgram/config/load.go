@@ -175,11 +175,28 @@ func Find(flag string, env []string) string {
 
 // credentials takes what systemd hands over (LoadCredential=) where nothing
 // else is named: token and secret-token for a single bot, <name>-token and
-// <name>-secret-token for each.
+// <name>-secret-token for each; notify-url, notify-secret and heartbeat-url where
+// their sections are written.
 func (l *loader) credentials() {
 	dir := l.env["CREDENTIALS_DIRECTORY"]
 	if dir == "" {
 		return
+	}
+	one := func(target *string, key, name string) {
+		path := filepath.Join(dir, name)
+		if st, err := os.Stat(path); err == nil && st.Mode().IsRegular() {
+			*target = path
+			l.cfg.origins[key] = Origin{Source: SourceCredential, File: path}
+		}
+	}
+	if w := l.cfg.Notify.Webhook; w != nil && w.URL.IsZero() && w.URLFile == "" {
+		one(&w.URLFile, "notify.webhook.url_file", "notify-url")
+	}
+	if w := l.cfg.Notify.Webhook; w != nil && w.Secret.IsZero() && w.SecretFile == "" {
+		one(&w.SecretFile, "notify.webhook.secret_file", "notify-secret")
+	}
+	if h := l.cfg.Heartbeat; h != nil && h.URL.IsZero() && h.URLFile == "" {
+		one(&h.URLFile, "heartbeat.url_file", "heartbeat-url")
 	}
 	for i := range l.cfg.Bots {
 		b, key := &l.cfg.Bots[i], fmt.Sprintf("bots[%d]", i)

@@ -129,6 +129,8 @@ func yamlValue(v reflect.Value) string {
 		return strconv.Quote(x.String())
 	case Hook:
 		return yamlList(reflect.ValueOf([]string(x)))
+	case ChatID:
+		return strconv.Quote(string(x))
 	case bool, int:
 		return fmt.Sprint(x)
 	case string:

@@ -17,6 +17,7 @@ var (
 	networksType = reflect.TypeFor[Networks]()
 	prefixType   = reflect.TypeFor[netip.Prefix]()
 	hookType     = reflect.TypeFor[Hook]()
+	chatType     = reflect.TypeFor[ChatID]()
 )
 
 // badValue is a value that does not fit its key. It never quotes a secret.
@@ -78,7 +79,7 @@ func setText(v reflect.Value, s string) *badValue {
 	case reflect.String:
 		if strings.Contains(s, "${") {
 			return bad("write the value itself, or leave the key out and set its DUALGRAM_ variable",
-				"only token and secret_token may be taken from a variable with ${…}")
+				"only secrets, such as token, may be taken from a variable with ${…}")
 		}
 		if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return bad("remove line breaks and control characters", "holds a control character")

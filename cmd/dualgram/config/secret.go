@@ -44,3 +44,26 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // MarshalJSON is [Secret.String].
 func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// SecretVariables are the names of the variables that held secrets of the
+// configuration.
+func SecretVariables(cfg *Config) []string {
+	var names []string
+	add := func(s Secret) {
+		if s.variable != "" {
+			names = append(names, s.variable)
+		}
+	}
+	for i := range cfg.Bots {
+		add(cfg.Bots[i].Token)
+		add(cfg.Bots[i].Webhook.SecretToken)
+	}
+	if w := cfg.Notify.Webhook; w != nil {
+		add(w.URL)
+		add(w.Secret)
+	}
+	if cfg.Heartbeat != nil {
+		add(cfg.Heartbeat.URL)
+	}
+	return names
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
 	"time"
 
 	"dualgram/chaos"
@@ -88,11 +87,12 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	}
 	h.warn(warnings)
 	api, err := botapi.New(botapi.Options{Token: token.Reveal(), BaseURL: h.cfg.Telegram.APIURL, CAFile: h.cfg.Telegram.CAFile,
-		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper})
+		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper, Observe: h.calls.of(c.Name)})
 	if err != nil {
 		return supervisor.BotOptions{}, err
 	}
 	h.closers = append(h.closers, api.Close)
+	h.apis[c.Name] = api
 	ledger, err := h.store.Ledger(api.BotID())
 	if err != nil {
 		return supervisor.BotOptions{}, err
@@ -230,7 +230,7 @@ func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, 
 
 func (h *Host) warn(ws []config.Warning) {
 	for _, w := range ws {
-		h.log.Warn().Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
+		h.log.Warn().Str("code", w.Code).Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
 	}
 }
 
@@ -240,7 +240,3 @@ func asProblem(err error) config.Problem {
 	}
 	return config.Problem{What: err.Error()}
 }
-
-// environment is that of the process without what is dualgram's own: hooks have
-// no business with its secrets.
-func environment() []string { return scrub(os.Environ()) }

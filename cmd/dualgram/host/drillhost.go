@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ type drillHost struct {
 	mu      sync.Mutex
 	events  []drill.Event
 	pending time.Time // since when updates have been pending at Telegram
-	who     drill.Who // whose drill is under way
+	who     drill.Who // whose drill is under way: the last that was told of
 	what    string
 	said    string // what its last progress was
 }
@@ -42,19 +43,16 @@ type drillHost struct {
 // ledger is the bot's.
 func (d *drillHost) ledger() (*store.Ledger, error) { return d.h.store.Ledger(d.id) }
 
-// by says whose doing the next faults are.
-func (d *drillHost) by(who drill.Who) {
-	d.mu.Lock()
-	d.who = who
-	d.mu.Unlock()
-}
-
 // under says which drill is under way; it reports whether it does something new.
-func (d *drillHost) under(p drill.Progress) (news bool) {
+// What is told of a drill that was refused meanwhile is news, and no more.
+func (d *drillHost) under(p drill.Progress, running string) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if p.ID != running {
+		return true
+	}
 	news = p.Text != d.said
-	d.what, d.said = p.Experiment, p.Text
+	d.who, d.what, d.said = p.Who, p.Experiment, p.Text
 	return news
 }
 
@@ -76,7 +74,7 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		f.TelegramErrorAt = b.Webhook.LastErrorAt
 	}
 	for _, w := range b.Warnings {
-		if w.Code != string(warning.FaultActive) && !slices.Contains(f.Warnings, w.Code) {
+		if !aboutDrills(warning.Code(w.Code)) && !slices.Contains(f.Warnings, w.Code) {
 			f.Warnings = append(f.Warnings, w.Code)
 		}
 	}
@@ -101,6 +99,12 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		d.mu.Unlock()
 	}
 	return f, d.count(&f, b)
+}
+
+// aboutDrills tells which warnings say nothing of the bot's health: a drill that
+// is overdue would otherwise keep itself from being run.
+func aboutDrills(c warning.Code) bool {
+	return c == warning.FaultActive || c == warning.DrillOverdue || c == warning.DrillHalted
 }
 
 // count fills in what the metrics count.
@@ -214,7 +218,7 @@ func (d *drillHost) Events(_ context.Context, since time.Time) ([]drill.Event, e
 
 // order is what a drill asks for.
 func (d *drillHost) order(s chaos.Spec) console.FaultOrder {
-	return console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, For: chaos.MaxLease, Lease: s.For, Delay: s.Delay, Share: s.Share, Count: s.Count,
+	return console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, For: cmp.Or(s.Most, chaos.MaxLease), Lease: s.For, Delay: s.Delay, Share: s.Share, Count: s.Count,
 		Seed: s.Seed, Params: s.Params}
 }
 

@@ -168,6 +168,7 @@ func (o *faultOrders) spec(order console.FaultOrder) (s chaos.Spec, plan chaos.S
 	if order.Lease > 0 {
 		s.For = min(order.For, order.Lease)
 	}
+	s.Most = order.For
 	if !r.Enabled() {
 		return s, plan, &console.Failure{Code: console.CodeRefused, Message: "faults are disabled in this dualgram",
 			Fix: "set chaos: {enabled: true, leashed: false} and restart; with leashed: true faults are planned and counted, and do nothing", Err: chaos.ErrDisabled}

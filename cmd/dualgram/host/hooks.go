@@ -5,7 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +40,7 @@ func (h *Host) veto(bot string, hooks []config.Hook) func(context.Context, super
 	return func(ctx context.Context, note supervisor.Handover) error {
 		for _, hook := range hooks {
 			c, cancel := context.WithTimeout(ctx, vetoDeadline)
-			err := runHook(c, bot, hook, note)
+			err := h.runHook(c, bot, hook, note)
 			timedOut := c.Err() != nil
 			cancel()
 			var exit *exec.ExitError
@@ -70,7 +72,7 @@ func (h *Host) notify(bot string, hooks []config.Hook) func(context.Context, sup
 	return func(ctx context.Context, note supervisor.Handover) {
 		for _, hook := range hooks {
 			c, cancel := context.WithTimeout(ctx, notifyDeadline)
-			if err := runHook(c, bot, hook, note); err != nil {
+			if err := h.runHook(c, bot, hook, note); err != nil {
 				h.log.Warn().Str("bot", bot).Str("hook", hook[0]).Err(err).Msg("a notify hook failed")
 			}
 			cancel()
@@ -78,27 +80,31 @@ func (h *Host) notify(bot string, hooks []config.Hook) func(context.Context, sup
 	}
 }
 
-func runHook(ctx context.Context, bot string, hook config.Hook, note supervisor.Handover) error {
+func (h *Host) runHook(ctx context.Context, bot string, hook config.Hook, note supervisor.Handover) error {
 	raw, err := json.Marshal(handoverNote{SchemaHandover, bot, note})
 	if err != nil {
 		return err
 	}
 	cmd := exec.CommandContext(ctx, hook[0], hook[1:]...)
 	cmd.Stdin = bytes.NewReader(raw)
-	cmd.Env = environment()
+	cmd.Env = scrub(os.Environ(), config.SecretVariables(h.cfg)...)
 	cmd.WaitDelay = 100 * time.Millisecond // a child of the hook may hold the pipes
 	return cmd.Run()
 }
 
-// scrub removes dualgram's own variables, which may hold secrets, and where
-// systemd puts credentials.
-func scrub(env []string) []string {
+// scrub removes dualgram's own variables, those that are named and hold its secrets,
+// where systemd puts credentials, and the socket by which systemd is told how
+// dualgram is: hooks have no business with any of them.
+func scrub(env []string, secrets ...string) []string {
 	var out []string
 	for _, kv := range env {
-		if strings.HasPrefix(kv, "DUALGRAM_") || strings.HasPrefix(kv, "CREDENTIALS_DIRECTORY=") || config.Redact(kv) != kv {
-			continue
+		name, _, _ := strings.Cut(kv, "=")
+		switch {
+		case strings.HasPrefix(name, "DUALGRAM_"), slices.Contains(secrets, name), config.Redact(kv) != kv:
+		case name == "CREDENTIALS_DIRECTORY", name == "NOTIFY_SOCKET", name == "WATCHDOG_USEC", name == "WATCHDOG_PID":
+		default:
+			out = append(out, kv)
 		}
-		out = append(out, kv)
 	}
 	return out
 }

@@ -27,10 +27,10 @@ func TestBudgetAgrees(t *testing.T) {
 	}
 }
 
-// TestScrub: hooks see nothing of dualgram's own environment, nor anything that
-// looks like a token.
+// TestScrub: hooks see nothing of dualgram's own environment, nor the variables that
+// hold its secrets, nor anything that looks like a token.
 func TestScrub(t *testing.T) {
-	got := scrub([]string{"PATH=/bin", "DUALGRAM_TOKEN=x", "CREDENTIALS_DIRECTORY=/run", "BOT=123456789:AAHfakefakefakefakefakefakefakefake0", "HOME=/root"})
+	got := scrub([]string{"PATH=/bin", "DUALGRAM_TOKEN=x", "CREDENTIALS_DIRECTORY=/run", "NOTIFY_SOCKET=/run/n", "WATCHDOG_USEC=1", "HOOK=https://hooks.example.com/x", "BOT=123456789:AAHfakefakefakefakefakefakefakefake0", "HOME=/root"}, "HOOK")
 	if len(got) != 2 || got[0] != "PATH=/bin" || got[1] != "HOME=/root" {
 		t.Errorf("%q", got)
 	}
