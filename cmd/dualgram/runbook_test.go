@@ -37,6 +37,8 @@ var alertsOnly = map[string][]runbooks.Severity{
 	"delivery_lag":       {runbooks.Critical, runbooks.Warning},
 	"store_filling":      {runbooks.Warning},
 	"io_pressure":        {runbooks.Warning},
+	"dead_letters":       {runbooks.Warning},
+	"quarantine":         {runbooks.Warning},
 	"drill_stuck":        {runbooks.Critical},
 	"drill_deviated":     {runbooks.Critical, runbooks.Warning},
 	"notify_failing":     {runbooks.Warning},
@@ -261,7 +263,7 @@ func TestCommands(t *testing.T) {
 
 // changing are the commands that change something; with --dry-run they don't.
 var changing = []string{"run", "switch", "hold", "ack", "chaos inject", "chaos clear", "drill run", "drill halt", "drill resume",
-	"config rotate-secret", "inbox dead retry", "inbox dead drop", "log level", "service install"}
+	"config rotate-secret", "inbox dead retry", "inbox dead drop", "inbox quarantine drop", "log level", "service install"}
 
 // effectOf resolves a command line, and says what is wrong with it.
 func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
@@ -375,7 +377,7 @@ func TestMetrics(t *testing.T) {
 			n++
 			_, ok := metrics.Lookup(name)
 			if strings.HasSuffix(name, "_") {
-				ok = slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool { return strings.HasPrefix(m.Name, name) })
+				ok = slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool { return strings.HasPrefix(m.Name+"_", name) })
 			}
 			if !ok {
 				t.Errorf("%s: there is no metric %s", p.Path(), name)
