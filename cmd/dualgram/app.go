@@ -99,6 +99,7 @@ func (a *app) root() *cobra.Command {
 		a.demoCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
+		a.inboxCommand(),
 		a.switchCommand(),
 		a.holdCommand(),
 		a.ackCommand(),

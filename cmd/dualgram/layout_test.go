@@ -37,13 +37,14 @@ func TestImportRule(t *testing.T) {
 		"runbooks":                {},
 		"cmd/dualgram":            {"runbooks", "cmd/dualgram/", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/config":     {"transport/botapi", "transport"},
+		"cmd/dualgram/metrics":    {},
+		"cmd/dualgram/rules":      {"cmd/dualgram/metrics", "supervisor/warning", "transport", "transport/webhook"},
 		"cmd/dualgram/host":       {"cmd/dualgram/config", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/stage":      {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/demo":       {"cmd/dualgram/config", "cmd/dualgram/host", "cmd/dualgram/stage", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/bench":      {"cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/e2e":        {},
 		"chaos/matrix":            {},
-		"cmd/dualgram/metrics":    {},
 		"cmd/dualgram/matrix":     {"chaos/matrix"},
 	}
 	out, err := exec.Command("go", "list", "-deps", "-json=ImportPath,Deps,Standard", module+"...").Output()

@@ -122,6 +122,12 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 		return nil, err
 	}
 
+	problems, odd := CheckDrills(cfg, time.Now())
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	h.warn(odd)
+
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
 	if err := h.openConsole(); err != nil {
