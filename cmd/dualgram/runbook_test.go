@@ -12,6 +12,7 @@ import (
 	"dualgram/chaos"
 	"dualgram/chaos/drill"
 	"dualgram/cmd/dualgram/metrics"
+	"dualgram/cmd/dualgram/rules"
 	"dualgram/runbooks"
 	"dualgram/supervisor/warning"
 
@@ -21,29 +22,6 @@ import (
 // mostLines is how long the page of an alert may be: it is read at three in the
 // morning.
 const mostLines = 110
-
-// alertsOnly are the alerts that are no warnings, with their severities.
-var alertsOnly = map[string][]runbooks.Severity{
-	"down":               {runbooks.Critical},
-	"updates_lost":       {runbooks.Critical, runbooks.Warning},
-	"intake_stalled":     {runbooks.Critical},
-	"switch_slow":        {runbooks.Warning},
-	"switch_failed":      {runbooks.Critical, runbooks.Warning},
-	"flapping":           {runbooks.Warning},
-	"fail_rate_high":     {runbooks.Warning},
-	"webhook_error_burn": {runbooks.Critical, runbooks.Warning},
-	"intake_slow":        {runbooks.Warning},
-	"pending_high":       {runbooks.Critical, runbooks.Warning},
-	"delivery_lag":       {runbooks.Critical, runbooks.Warning},
-	"store_filling":      {runbooks.Warning},
-	"io_pressure":        {runbooks.Warning},
-	"dead_letters":       {runbooks.Warning},
-	"quarantine":         {runbooks.Warning},
-	"drill_stuck":        {runbooks.Critical},
-	"drill_deviated":     {runbooks.Critical, runbooks.Warning},
-	"notify_failing":     {runbooks.Warning},
-	"watchdog":           {runbooks.Info},
-}
 
 // notFired are the critical alerts that neither a drill nor a fault makes fire, and
 // why.
@@ -57,15 +35,20 @@ var notFired = map[string]string{
 
 func TestEveryAlertHasItsPage(t *testing.T) {
 	want := map[string][]runbooks.Severity{}
-	for name, s := range alertsOnly {
-		want[name] = s
+	for _, a := range rules.Alerts() {
+		severity := runbooks.Severity(a.Severity)
+		if severity == rules.SeverityNone {
+			severity = runbooks.Info
+		}
+		if !slices.Contains(want[a.Name], severity) {
+			want[a.Name] = append(want[a.Name], severity)
+		}
 	}
 	for _, k := range warning.Kinds() {
-		var s []runbooks.Severity
-		for _, x := range k.Severities() {
-			s = append(s, runbooks.Severity(x))
+		want[k.Runbook()] = nil
+		for _, s := range k.Severities() {
+			want[k.Runbook()] = append(want[k.Runbook()], runbooks.Severity(s))
 		}
-		want[k.Runbook()] = s
 	}
 	for name, severities := range want {
 		p, ok := runbooks.Lookup(name)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -129,6 +130,7 @@ var states = []state{
 		b.front.mood.Store(int32(proxyImpostor))
 		b.eaten(5)
 		b.front.mood.Store(int32(proxyPasses))
+		b.do("switch", "polling", "--reason", "updates are lost")
 	}, mend: func(*book) { time.Sleep(6 * time.Second) /* the page asks for the last five seconds */ }},
 	{page: "intake_stalled", begin: func(b *book) {
 		b.do("hold", "--reason", "moving the proxy")
@@ -176,10 +178,10 @@ var states = []state{
 	{page: "drill_stuck", begin: func(b *book) { b.inject("probe.fail") }},
 	{page: "drill_deviated", calm: true, begin: (*book).deviate},
 	{page: "notify_failing", begin: func(b *book) { b.do("hold", "--reason", "moving the proxy") }, conf: func(w *world) {
-		w.conf.More += fmt.Sprintf("\nnotify: {webhook: {url: %q}}", "http://"+freeAddr(w.t)+"/hook")
+		w.conf.More += "\nnotify: {webhook: {url_file: " + w.write("hook", "http://"+freeAddr(w.t)+"/hook\n") + "}}"
 	}, mend: func(b *book) {
-		_, addr, _ := strings.Cut(b.conf.More, `"http://`)
-		addr, _, _ = strings.Cut(addr, "/")
+		raw := must(os.ReadFile(b.file("hook")))
+		addr, _, _ := strings.Cut(strings.TrimPrefix(string(raw), "http://"), "/")
 		serve(b.t, must(listenAt(addr)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	}},
 	{page: "watchdog", calm: true},
