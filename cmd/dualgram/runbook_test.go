@@ -14,6 +14,7 @@ import (
 	"dualgram/cmd/dualgram/metrics"
 	"dualgram/cmd/dualgram/rules"
 	"dualgram/runbooks"
+	"dualgram/supervisor"
 	"dualgram/supervisor/warning"
 
 	"github.com/spf13/cobra"
@@ -255,7 +256,14 @@ func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
 		return "", "there is no such command"
 	}
 	dry := false
-	for _, w := range rest {
+	for i, w := range rest {
+		if w == "--kind" && i+1 < len(rest) {
+			for k := range strings.SplitSeq(rest[i+1], ",") {
+				if !slices.Contains(supervisor.EventKinds(), k) {
+					return "", "there is no kind of event " + k
+				}
+			}
+		}
 		name, isFlag := strings.CutPrefix(w, "-")
 		if !isFlag || name == "" {
 			continue

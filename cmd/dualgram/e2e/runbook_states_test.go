@@ -4,6 +4,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -55,9 +56,12 @@ var states = []state{
 	{page: "blind", begin: func(b *book) { b.api.set(pathSilent) }, mend: func(b *book) { b.api.set(pathOpen) }},
 	{page: "foreign_poller", conf: func(w *world) { w.conf.Webhook = "off" }, begin: func(b *book) {
 		b.stop = must(b.sim.ForeignPoller(b.botID, 2*time.Second))
-	}, mend: func(b *book) { b.stop() }},
+	}, mend: func(b *book) { b.stop() }, patience: 2 * time.Minute}, // it is believed gone after a minute
 	{page: "impostor", conf: (*world).seen, front: true,
-		begin: func(b *book) { b.front.mood.Store(int32(proxyImpostor)) },
+		begin: func(b *book) {
+			b.proven()
+			b.front.mood.Store(int32(proxyImpostor))
+		},
 		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "listener_lost", begin: func(b *book) { b.inject("net.accept_error", "--param", "error=lost") }, mend: (*book).clear},
 	{page: "certificate_refused", begin: func(b *book) {
@@ -90,7 +94,7 @@ var states = []state{
 		b.front.mood.Store(int32(proxyBadGate))
 	}, mend: func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "probe_bad", conf: (*world).seen, begin: func(b *book) {
-		b.p.until(20*time.Second, "a good probe", func(s botStatus) bool { return s.signalState("probe") == "ok" })
+		b.proven()
 		b.inject("probe.fail")
 	}, mend: (*book).clear},
 	{page: "probe_unproven", mend: func(b *book) {
@@ -232,6 +236,17 @@ func renewalFailed() state {
 // seen lets the probe reach the webhook, which it can't by its name.
 func (w *world) seen() {
 	w.conf.Webhook = fmt.Sprintf("probe: {dial: %q, ca_file: %s}", w.path.addr, w.write("root.pem", string(w.ca.RootPEM())))
+}
+
+// proven waits until a probe has reached the webhook.
+func (b *book) proven() {
+	b.t.Helper()
+	eventually(b.t, 20*time.Second, "a good probe", func() error {
+		if strings.Contains(b.p.scrape(), `dualgram_probes_total{bot="orders",stage="ok"} 0`) {
+			return errors.New("none")
+		}
+		return nil
+	})
 }
 
 // restart is what systemctl restart does.
