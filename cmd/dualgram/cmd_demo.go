@@ -64,7 +64,8 @@ func (a *app) runDemo(ctx context.Context, o demo.Options) error {
 	s := a.newDemoScreen()
 	o.Version, o.Line, o.Started, o.Counted = version().Version, s.line, s.started, s.counted
 	o.Logger = func(w io.Writer) zerolog.Logger {
-		return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+		log, _ := newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+		return log
 	}
 	r, err := demo.Run(ctx, o)
 	s.done()
