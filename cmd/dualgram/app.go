@@ -97,6 +97,7 @@ func (a *app) root() *cobra.Command {
 		a.runCommand(),
 		a.simCommand(),
 		a.demoCommand(),
+		a.checkCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
 		a.inboxCommand(),

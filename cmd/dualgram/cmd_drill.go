@@ -31,7 +31,7 @@ func (a *app) drillCommand() *cobra.Command {
 	c.AddCommand(a.drillListCommand(), a.drillShowCommand(), a.drillValidateCommand(), a.drillRunCommand(), a.drillStatusCommand(),
 		a.drillLeverCommand("halt", "End the drill under way, and let none begin", "The lever stays pulled, also across a restart, until: dualgram drill resume"),
 		a.drillLeverCommand("resume", "Let drills begin again", "Lifts what dualgram drill halt has forbidden."),
-		a.drillScheduleCommand(), a.drillHistoryCommand(), a.drillReportCommand())
+		a.drillScheduleCommand(), a.drillHistoryCommand(), a.drillReportCommand(), a.drillMatrixCommand())
 	return c
 }
 

@@ -49,7 +49,8 @@ func (h *Host) tcpConsole() (*console.TCPOptions, error) {
 	h.warn(warnings)
 	h.conceal(token.Reveal())
 	log := &refusals{log: h.log}
-	return &console.TCPOptions{Listen: h.cfg.Control.Listen, Token: token.Reveal(), Refused: log.refused}, nil
+	return &console.TCPOptions{Listen: h.cfg.Control.Listen, Token: token.Reveal(), Refused: log.refused,
+		Page: h.page.Control(console.CallerOf), Assets: h.page.Observe()}, nil
 }
 
 // refusalEvery is the least time between two lines about requests turned away: a
