@@ -99,6 +99,7 @@ func (a *app) root() *cobra.Command {
 		a.demoCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
+		a.metricsCommand(),
 		a.switchCommand(),
 		a.holdCommand(),
 		a.ackCommand(),
@@ -106,6 +107,7 @@ func (a *app) root() *cobra.Command {
 		a.drillCommand(),
 		a.runbookCommand(),
 		a.configCommand(),
+		a.rulesCommand(),
 		a.notifyCommand(),
 		a.versionCommand(),
 	)
