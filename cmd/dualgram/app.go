@@ -108,6 +108,7 @@ func (a *app) root() *cobra.Command {
 		a.runbookCommand(),
 		a.configCommand(),
 		a.rulesCommand(),
+		a.dashboardCommand(),
 		a.notifyCommand(),
 		a.versionCommand(),
 	)
