@@ -227,6 +227,7 @@ func TestPrometheus(t *testing.T) {
 	if got := prom.query(`count(dualgram_handover_duration_seconds_bucket{le=~"10(\\.0)?"})`); !slices.Equal(got, []string{"2"}) {
 		t.Errorf("buckets of ten seconds: %v", got)
 	}
+	prom.dashboards()
 	prom.healthy()
 	prom.only("DualgramWatchdog", "DualgramOnStandby", "DualgramSwitchSlow", "DualgramBotDown", "DualgramDeliveryLag", "DualgramDown", "DualgramFaultActive")
 	w.settle(30*time.Second, 1)
@@ -291,6 +292,44 @@ func (p *prometheus) healthy() {
 		p.w.t.Errorf("%d rules", n)
 	}
 	p.w.vault.search(p.w.t, "the store of Prometheus", stored(p.w.file("tsdb")))
+}
+
+// dashboards asks each question of the dashboards. Where it is not about what is
+// wrong, there has to be an answer.
+func (p *prometheus) dashboards() {
+	p.w.t.Helper()
+	asked, silent := 0, []string{}
+	for _, name := range []string{"overview", "bot", "drills"} {
+		code, out, errs := p.w.cli("dashboard", "export", name)
+		var d struct {
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal([]byte(out), &d); code != 0 || err != nil {
+			p.w.t.Fatal(code, err, errs)
+		}
+		for _, panel := range d.Panels {
+			for _, q := range panel.Targets {
+				expr := strings.NewReplacer("$job", ".*", "$instance", ".*", "$bot", ".*", "$__rate_interval", "1m", "$__range", "10m").Replace(q.Expr)
+				asked++
+				if got := p.query(expr); len(got) == 0 && !strings.Contains(expr, "> 0") {
+					silent = append(silent, name+": "+panel.Title)
+				}
+			}
+		}
+	}
+	p.w.t.Logf("%d queries of dashboards; without an answer: %v", asked, silent)
+	// Nothing is wrong, and no drill was run; the bot has no calls to fail.
+	for _, s := range silent {
+		if !slices.Contains([]string{"overview: Warnings"}, s) {
+			p.w.t.Errorf("%s shows nothing", s)
+		}
+	}
+	if asked < 60 {
+		p.w.t.Errorf("%d queries", asked)
+	}
 }
 
 // stored is all that Prometheus has written.
