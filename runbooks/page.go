@@ -27,14 +27,15 @@ const (
 
 // The titles of an alert page's sections that something is known of.
 const (
-	SectionReal   = "Is it real?"
-	SectionFix    = "Fix"
-	SectionVerify = "Verify and switch back"
+	SectionReal     = "Is it real?"
+	SectionFix      = "Fix"
+	SectionVerify   = "Verify and switch back"
+	SectionRehearse = "Rehearse it"
 )
 
 // sections is the order of an alert's page.
 var sections = []string{"TL;DR", "Impact", SectionReal, "What dualgram already did", "Stop the bleeding",
-	"Diagnose", SectionFix, SectionVerify, "Escalate", "Why this alert", "Rehearse it", "Change log"}
+	"Diagnose", SectionFix, SectionVerify, "Escalate", "Why this alert", SectionRehearse, "Change log"}
 
 // Sections returns the titles of an alert page's sections, in their order.
 func Sections() []string { return slices.Clone(sections) }

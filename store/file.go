@@ -97,7 +97,7 @@ func hintFor(err error) string {
 	case errors.Is(err, ErrLocked):
 		return "stop the other process first; only one may use a store"
 	case errors.Is(err, ErrNewer):
-		return "use the newer dualgram, or another store"
+		return "nothing was changed; install the newer dualgram again, or restore the copy of the store from before the upgrade; store.path names another one"
 	case errors.Is(err, ErrCorrupt):
 		return hintCorrupt
 	case noRoom(err):

@@ -80,8 +80,9 @@ type ListenerOptions struct {
 	TLS *tls.Config
 	// Listen opens the socket; nil means net.Listen("tcp", Address).
 	Listen func(ctx context.Context, address string) (net.Listener, error)
-	// WrapListener and WrapHandler are seams for faults; nil means none.
+	// WrapListener, WrapRequest and WrapHandler are seams for faults; nil means none.
 	WrapListener func(net.Listener) net.Listener
+	WrapRequest  func(*http.Request) *http.Request
 	WrapHandler  func(http.Handler) http.Handler
 	// Responder answers the probes of the bots behind this listener; nil: there
 	// are none.

@@ -54,6 +54,10 @@ func (b *Bot) status(v view, now time.Time) console.Bot {
 		StandbyReady: !v.Blind && v.Standby == nil, ForeignWebhook: v.Foreign,
 		Signals: []console.Signal{}, Warnings: []console.Warning{},
 	}
+	c.Breakers.BotAPI = v.BotAPI
+	if b.opt.Webhook != nil {
+		c.Breakers.Deliveries = v.Deliveries
+	}
 	if v.Standby != nil {
 		c.StandbyError = v.Standby.Error()
 	}

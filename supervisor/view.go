@@ -37,6 +37,8 @@ type view struct {
 	MigratingUntil   time.Time
 	Unsigned         int64
 	Orders           orders
+	// Deliveries and BotAPI are the states of the two breakers.
+	Deliveries, BotAPI string
 }
 
 // publish lets readers see where the bot stands.
@@ -59,6 +61,7 @@ func (b *Bot) publish(now time.Time) {
 		b.view.Migrating, b.view.MigratingUntil, b.view.Unsigned = m.open.Load(), m.until, m.taken.Load()
 	}
 	b.view.Orders = b.orders
+	b.view.Deliveries, b.view.BotAPI = b.fail.breaker.State().String(), b.breaker.State().String()
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)

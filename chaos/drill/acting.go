@@ -62,7 +62,7 @@ func (r *run) inject(action int) {
 		return
 	}
 	spec := a.Spec(r.j.Seed + uint64(action))
-	spec.For = min(spec.For, LeaseFor)
+	spec.Most, spec.For = spec.For, min(spec.For, LeaseFor)
 	f, err := r.d.o.Host.Inject(r.stop, spec)
 	if err != nil {
 		r.j.Run[i].Status, r.j.Run[i].Error, r.j.Run[i].End = "failed", err.Error(), time.Now()

@@ -92,6 +92,7 @@ type Progress struct {
 	Experiment string        `json:"experiment"`
 	Stage      Stage         `json:"stage"`
 	Started    time.Time     `json:"started"`
+	Who        Who           `json:"who"`
 	Text       string        `json:"text"` // what happens, for people
 	Sample     *Sample       `json:"sample,omitempty"`
 	Left       time.Duration `json:"left"` // until the stage ends, at the latest
@@ -286,7 +287,7 @@ func (d *Drills) admit(r *run) *Refusal {
 	}
 	d.running = r
 	d.runningID.Store(&r.j.ID)
-	d.at = Progress{ID: r.j.ID, Bot: r.j.Bot, Experiment: r.exp.Name, Stage: StageGate, Started: r.j.Start}
+	d.at = Progress{ID: r.j.ID, Bot: r.j.Bot, Experiment: r.exp.Name, Stage: StageGate, Started: r.j.Start, Who: r.j.Who}
 	return nil
 }
 

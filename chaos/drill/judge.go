@@ -280,6 +280,13 @@ func (j *Journal) deviations() (out []string) {
 			out = append(out, "the host left the webhook while the fault acted")
 		}
 	}
+	if detected := j.Detected(); len(x.Signals) > 0 && !slices.ContainsFunc(x.Signals, func(s string) bool { return slices.Contains(detected, s) }) {
+		what := "nothing was"
+		if len(detected) > 0 {
+			what = strings.Join(detected, ", ") + " was"
+		}
+		out = append(out, fmt.Sprintf("it was to be detected by %s, and %s", strings.Join(x.Signals, " or "), what))
+	}
 	seen := func(code string) bool {
 		return slices.ContainsFunc(j.Warnings, func(w WarningSeen) bool { return w.Code == code })
 	}

@@ -31,7 +31,7 @@ func (a *app) drillCommand() *cobra.Command {
 	c.AddCommand(a.drillListCommand(), a.drillShowCommand(), a.drillValidateCommand(), a.drillRunCommand(), a.drillStatusCommand(),
 		a.drillLeverCommand("halt", "End the drill under way, and let none begin", "The lever stays pulled, also across a restart, until: dualgram drill resume"),
 		a.drillLeverCommand("resume", "Let drills begin again", "Lifts what dualgram drill halt has forbidden."),
-		a.drillScheduleCommand(), a.drillHistoryCommand(), a.drillReportCommand())
+		a.drillScheduleCommand(), a.drillHistoryCommand(), a.drillReportCommand(), a.drillMatrixCommand())
 	return c
 }
 
@@ -305,24 +305,9 @@ func (a *app) drillBot(ctx context.Context, bot string) (*control, string, error
 
 // copy writes the answer as it is.
 func (c *control) copy(ctx context.Context, path string, query url.Values, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
-	defer cancel()
-	u := url.URL{Scheme: "http", Host: "dualgram", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	body, err := c.send(ctx, http.MethodGet, path, query, nil, controlTimeout)
 	if err != nil {
-		return couldNotRun(err.Error(), "", err)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return c.unreachable(err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return refused(resp.Status, body)
+		return err
 	}
 	_, err = out.Write(body)
 	return err

@@ -155,9 +155,7 @@ func (a *app) drillRun(ctx context.Context, what string, f *drillRunFlags) error
 // code.
 func (a *app) drillDone(ctx context.Context, c *control, bot string, last host.DrillLine, f *drillRunFlags) (err error) {
 	j := last.Journal
-	report := func(format drill.Format, w io.Writer) error {
-		return c.copy(ctx, "/v1/bots/"+url.PathEscape(bot)+"/drills/"+url.PathEscape(j.ID), url.Values{"format": {string(format)}}, w)
-	}
+	report := c.reporter(ctx, bot, j.ID)
 	recorded := !j.DryRun && last.Error == "" && last.Head != ""
 	switch form := a.output.value; {
 	case a.json():
@@ -194,6 +192,13 @@ func (a *app) drillDone(ctx context.Context, c *control, bot string, last host.D
 		return &failure{code: code}
 	}
 	return nil
+}
+
+// reporter writes the reports of a run.
+func (c *control) reporter(ctx context.Context, bot, id string) func(drill.Format, io.Writer) error {
+	return func(format drill.Format, w io.Writer) error {
+		return c.copy(ctx, "/v1/bots/"+url.PathEscape(bot)+"/drills/"+url.PathEscape(id), url.Values{"format": {string(format)}}, w)
+	}
 }
 
 // reportFormat tells the form of a report by its file's name.

@@ -34,6 +34,7 @@ type rehearsal struct {
 	rate       float64
 	chats      int
 	keep       string
+	many       bool // others run beside it
 }
 
 // newRehearsal checks what is asked for.
@@ -80,7 +81,7 @@ func (r *rehearsal) length() time.Duration {
 // play runs the drill on a world that is made for it and removed afterwards. started
 // and view are told what happens; ended gets the evidence while the host still lives.
 func (r *rehearsal) play(ctx context.Context, started func(*stage.Rehearsal), view func(drill.Progress), ended func(*control, string, host.DrillLine) error) (err error) {
-	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length(), Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Version: version().Version,
+	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length(), Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Memory: r.many, Version: version().Version,
 		Logger: func(w io.Writer) zerolog.Logger {
 			return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
 		}})

@@ -80,34 +80,11 @@ func (c *control) post(ctx context.Context, path string, body any, schema string
 	return c.do(ctx, http.MethodPost, path, nil, body, controlTimeout, schema, out)
 }
 
-// do is one request that is answered within the limit.
+// do is one request that is answered within the limit, by an object of the schema.
 func (c *control) do(ctx context.Context, method, path string, query url.Values, body any, limit time.Duration, schema string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	u := url.URL{Scheme: "http", Host: "dualgram", Path: path, RawQuery: query.Encode()}
-	var send io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return couldNotRun(err.Error(), "", err)
-		}
-		send = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
+	answer, err := c.send(ctx, method, path, query, body, limit)
 	if err != nil {
-		return couldNotRun(err.Error(), "", err)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return c.unreachable(err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return refused(resp.Status, answer)
+		return err
 	}
 	var named struct {
 		Schema string `json:"schema"`
@@ -124,6 +101,44 @@ func (c *control) do(ctx context.Context, method, path string, query url.Values,
 	return nil
 }
 
+// send is one request that is answered within the limit; it returns the body of an
+// answer that is no error.
+func (c *control) send(ctx context.Context, method, path string, query url.Values, body any, limit time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	u := url.URL{Scheme: "http", Host: "dualgram", RawQuery: query.Encode()}
+	u.RawPath = path
+	var err error
+	if u.Path, err = url.PathUnescape(path); err != nil {
+		return nil, couldNotRun(err.Error(), "", err)
+	}
+	var send io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, couldNotRun(err.Error(), "", err)
+		}
+		send = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
+	if err != nil {
+		return nil, couldNotRun(err.Error(), "", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, refused(resp.Status, answer)
+	}
+	return answer, nil
+}
+
 // errFaultEnded: the fault that was asked for is over.
 var errFaultEnded = errors.New("the fault is over")
 
@@ -136,11 +151,11 @@ func refused(status string, answer []byte) error {
 	switch e.Code {
 	case console.CodeUnauthorized:
 		return misuse("dualgram doesn't take the control token: "+e.Message, "name the file that it has in control.token_file: DUALGRAM_CONTROL_TOKEN_FILE")
-	case console.CodeBadRequest, console.CodeUnknownBot:
+	case console.CodeBadRequest, console.CodeUnknownBot, console.CodeNotFound:
 		return misuse(e.Message, e.Fix)
 	case console.CodeEnded:
 		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix, err: errFaultEnded}
-	case console.CodeRefused, console.CodeNotSaved:
+	case console.CodeRefused, console.CodeNotSaved, console.CodeForbidden:
 		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix}
 	}
 	return couldNotRun("dualgram: "+e.Message, e.Fix, nil)

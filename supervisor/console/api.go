@@ -126,6 +126,14 @@ type Bot struct {
 	StandbyReady bool   `json:"standby_ready"`
 	StandbyError string `json:"standby_error,omitempty"`
 
+	// Breakers judge; the phase is what is done about it.
+	Breakers Breakers `json:"breakers"`
+
+	// Drill is the drill under way; null if there is none. DrillsHalted is the halt
+	// lever; null if it is not pulled.
+	Drill        *Drill     `json:"drill"`
+	DrillsHalted *DrillHalt `json:"drills_halted"`
+
 	// Webhook is null for a bot that only polls.
 	Webhook *Webhook `json:"webhook"`
 	// Signals and Warnings are never null. The warnings of the process that
@@ -135,6 +143,35 @@ type Bot struct {
 	// LastHandover is the latest one, running ones included; null if the store
 	// knows of none.
 	LastHandover *Handover `json:"last_handover"`
+}
+
+// Breakers are the states of the circuit breakers: closed (all is well), open, or
+// half-open (about to try again).
+type Breakers struct {
+	// Deliveries judges our answers to Telegram since the webhook was registered; it
+	// is empty for a bot that only polls. BotAPI judges the calls to the Bot API: open
+	// means that polling could not take over.
+	Deliveries string `json:"deliveries,omitempty"`
+	BotAPI     string `json:"bot_api"`
+}
+
+// Drill is a drill under way.
+type Drill struct {
+	ID         string `json:"id"`
+	Experiment string `json:"experiment"`
+	// Stage is gate, fault or recovery; Text what happens, for people.
+	Stage     string    `json:"stage"`
+	Text      string    `json:"text"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// LeftS is the time until the stage ends, at the latest.
+	LeftS float64 `json:"left_s"`
+}
+
+// DrillHalt is the halt lever while it is pulled.
+type DrillHalt struct {
+	At     time.Time `json:"at,omitzero"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
 }
 
 // Webhook is the way in from Telegram.

@@ -25,7 +25,8 @@ const (
 	CodeUnauthorized Code = "unauthorized"  // 401: the TCP listener wants its token
 	CodeForbidden    Code = "forbidden"     // 403: the request comes from where it must not come from
 	CodeUnknownBot   Code = "unknown_bot"   // 404: there is no bot of the name
-	CodeNotFound     Code = "not_found"     // 404: there is no such resource, or no such thing in it
+	CodeNotFound     Code = "not_found"     // 404: there is no such thing in the resource
+	CodeNoResource   Code = "no_resource"   // 404: this dualgram has no such resource
 	CodeEnded        Code = "ended"         // 404: it is over already, or never was
 	CodeRefused      Code = "refused"       // 409: a guard says no; nothing has changed
 	CodeInternal     Code = "internal"      // 500: dualgram's own fault
@@ -37,7 +38,7 @@ const (
 // statusOf is the HTTP status of each code.
 var statusOf = map[Code]int{
 	CodeBadRequest: http.StatusBadRequest, CodeUnauthorized: http.StatusUnauthorized, CodeForbidden: http.StatusForbidden,
-	CodeUnknownBot: http.StatusNotFound, CodeNotFound: http.StatusNotFound, CodeEnded: http.StatusNotFound, CodeRefused: http.StatusConflict,
+	CodeUnknownBot: http.StatusNotFound, CodeNotFound: http.StatusNotFound, CodeNoResource: http.StatusNotFound, CodeEnded: http.StatusNotFound, CodeRefused: http.StatusConflict,
 	CodeInternal: http.StatusInternalServerError, CodeUnsupported: http.StatusNotImplemented,
 	CodeNotSaved: http.StatusServiceUnavailable, CodeStarting: http.StatusServiceUnavailable,
 }
@@ -84,5 +85,5 @@ func badRequest(w http.ResponseWriter, message, fix string) { fail(w, CodeBadReq
 
 // notFound answers that there is no such resource.
 func notFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, CodeNotFound, fmt.Sprintf("no such resource: %s %s", r.Method, r.URL.Path), "the command may be newer than the running dualgram; restart it after an upgrade")
+	fail(w, CodeNoResource, fmt.Sprintf("no such resource: %s %s", r.Method, r.URL.Path), "the command may be newer than the running dualgram; restart it after an upgrade")
 }

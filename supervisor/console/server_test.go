@@ -277,7 +277,7 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/v1/events?limit=1001", 400, "limit is not"},
 		{"POST", "/v1/tea", 418, ""},
 		{"GET", "/v2/status", 404, `"fix":`},
-		{"GET", "/v1/nothing", 404, `"code":"not_found"`},
+		{"GET", "/v1/nothing", 404, `"code":"no_resource"`},
 		{"GET", "/v1", 200, `{"method":"POST","path":"/v1/tea","effect":"rw","response":"-","doc":"Brew"}`},
 		{"POST", "/v1/status", 404, "no such resource: POST /v1/status"},
 	} {

@@ -66,6 +66,8 @@ func (l *loader) validate() {
 		l.warn("chaos_destructive", "chaos.destructive", "drills may crash this process and fill its disk", "leave it false where real updates arrive")
 	}
 	l.control()
+	l.relative("drills.experiments", c.Drills.Experiments)
+	l.relative("drills.halt_file", c.Drills.HaltFile)
 	if c.Observe.Listen != "" {
 		l.hostPort("observe.listen", c.Observe.Listen, true)
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,11 +30,11 @@ func (h *Host) openConsole() error {
 // consoleOptions is what the control API is made of, but for TCP.
 func (h *Host) consoleOptions() console.Options {
 	return console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		More: append(h.drillRoutes(),
+		More: slices.Concat(h.drillRoutes(), console.InboxRoutes(inboxOf{h}), []console.Route{
 			console.RotateSecret(rotatorOf{h}),
 			console.VitalsRoute(vitalsOf{h}),
 			console.NotifyTest(testerOf{h}),
-		)}
+		})}
 }
 
 // tcpConsole is what the TCP listener is made of; nil if there is to be none.
@@ -47,7 +48,8 @@ func (h *Host) tcpConsole() (*console.TCPOptions, error) {
 	}
 	h.warn(warnings)
 	log := &refusals{log: h.log}
-	return &console.TCPOptions{Listen: h.cfg.Control.Listen, Token: token.Reveal(), Refused: log.refused}, nil
+	return &console.TCPOptions{Listen: h.cfg.Control.Listen, Token: token.Reveal(), Refused: log.refused,
+		Page: h.page.Control(console.CallerOf), Assets: h.page.Observe()}, nil
 }
 
 // refusalEvery is the least time between two lines about requests turned away: a
@@ -82,7 +84,23 @@ func (s statusOf) Status(ctx context.Context) (console.Status, error) {
 	}
 	st, err := s.h.sup.Status(ctx)
 	st.Version, st.Faults = s.h.opt.Version, s.h.orders.active()
+	for i := range st.Bots {
+		s.h.offices[st.Bots[i].Name].show(&st.Bots[i])
+	}
 	return st, err
+}
+
+// show adds the drill under way and the halt lever to a bot's status.
+func (o *drillOffice) show(b *console.Bot) {
+	if o == nil || o.err != nil {
+		return
+	}
+	if p, ok := o.drills.Running(); ok {
+		b.Drill = &console.Drill{ID: p.ID, Experiment: p.Experiment, Stage: string(p.Stage), Text: p.Text, StartedAt: p.Started, LeftS: p.Left.Seconds()}
+	}
+	if halt := o.drills.Halted(); halt != nil {
+		b.DrillsHalted = &console.DrillHalt{At: halt.At, By: halt.Who.User, Reason: halt.Reason}
+	}
 }
 
 type eventsOf struct{ h *Host }

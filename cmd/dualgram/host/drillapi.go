@@ -173,12 +173,7 @@ func (h *Host) postDrill(w http.ResponseWriter, r *http.Request) {
 	lines := make(chan drill.Progress, 256)
 	done := make(chan DrillLine, 1)
 	go func() {
-		who := whoAsks(r, q.Reason)
-		if _, busy := o.drills.Running(); !busy { // else it is refused
-			o.host.by(who)
-			defer o.host.by(drill.Who{User: "the schedule"})
-		}
-		j, err := o.drills.Do(ctx, drill.Request{Experiment: e, Who: who, DryRun: q.DryRun, Share: q.Share,
+		j, err := o.drills.Do(ctx, drill.Request{Experiment: e, Who: whoAsks(r, q.Reason), DryRun: q.DryRun, Share: q.Share,
 			For: time.Duration(q.For * float64(time.Second)), Seed: q.Seed, Observe: func(p drill.Progress) {
 				select {
 				case lines <- p:

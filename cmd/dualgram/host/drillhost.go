@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ type drillHost struct {
 	mu      sync.Mutex
 	events  []drill.Event
 	pending time.Time // since when updates have been pending at Telegram
-	who     drill.Who // whose drill is under way
+	who     drill.Who // whose drill is under way: the last that was told of
 	what    string
 	said    string // what its last progress was
 }
@@ -42,19 +43,16 @@ type drillHost struct {
 // ledger is the bot's.
 func (d *drillHost) ledger() (*store.Ledger, error) { return d.h.store.Ledger(d.id) }
 
-// by says whose doing the next faults are.
-func (d *drillHost) by(who drill.Who) {
-	d.mu.Lock()
-	d.who = who
-	d.mu.Unlock()
-}
-
 // under says which drill is under way; it reports whether it does something new.
-func (d *drillHost) under(p drill.Progress) (news bool) {
+// What is told of a drill that was refused meanwhile is news, and no more.
+func (d *drillHost) under(p drill.Progress, running string) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if p.ID != running {
+		return true
+	}
 	news = p.Text != d.said
-	d.what, d.said = p.Experiment, p.Text
+	d.who, d.what, d.said = p.Who, p.Experiment, p.Text
 	return news
 }
 
@@ -163,6 +161,16 @@ func moves(signal string) bool {
 	return true
 }
 
+// MovingSignals lists the signals that call for a failover.
+func MovingSignals() (out []string) {
+	for _, s := range supervisor.Signals() {
+		if moves(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // observe is told of each event of the bot.
 func (d *drillHost) observe(e supervisor.Event) {
 	out := drill.Event{At: e.At, Name: e.Name}
@@ -210,7 +218,7 @@ func (d *drillHost) Events(_ context.Context, since time.Time) ([]drill.Event, e
 
 // order is what a drill asks for.
 func (d *drillHost) order(s chaos.Spec) console.FaultOrder {
-	return console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, For: chaos.MaxLease, Lease: s.For, Delay: s.Delay, Share: s.Share, Count: s.Count,
+	return console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, For: cmp.Or(s.Most, chaos.MaxLease), Lease: s.For, Delay: s.Delay, Share: s.Share, Count: s.Count,
 		Seed: s.Seed, Params: s.Params}
 }
 

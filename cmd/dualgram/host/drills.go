@@ -46,7 +46,7 @@ func (h *Host) openDrills(ctx context.Context, bots []supervisor.BotOptions) err
 			Simulator: h.opt.Simulated.shown(), Schedules: schedules, Blocked: h.haltFile,
 			Lookup: func(name string) (*drill.Experiment, error) { return lookupExperiment(h.cfg.Drills.Experiments, name) },
 			Observe: func(p drill.Progress) {
-				if o.host.under(p) {
+				if o.host.under(p, o.drills.RunningID()) {
 					h.tellDrill(p)
 				}
 			},

@@ -25,6 +25,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/supervisor/console/page"
 	"dualgram/transport/botapi"
 	"dualgram/transport/probe"
 
@@ -73,6 +74,8 @@ type Host struct {
 	endLife    context.CancelFunc
 	sup        *supervisor.Supervisor
 	console    *console.Server
+	page       *page.Page
+	begun      sync.WaitGroup // drills of the page
 	observe    net.Listener
 	reg        *prometheus.Registry
 	calls      *botapiMetrics
@@ -122,8 +125,17 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 		return nil, err
 	}
 
+	problems, odd := CheckDrills(cfg, time.Now())
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	h.warn(odd)
+
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
+	if err := h.openPage(); err != nil {
+		return nil, err
+	}
 	if err := h.openConsole(); err != nil {
 		return nil, err
 	}
@@ -222,6 +234,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { h.watchSecrets(side) })
+	wg.Go(func() { h.page.Run(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -249,6 +262,7 @@ func (h *Host) Run(ctx context.Context) error {
 	h.orders.watches.Wait()
 	stopSide()
 	wg.Wait()
+	h.begun.Wait() // nobody can begin one any more
 	close(errs)
 	all := []error{err}
 	for e := range errs {
@@ -274,6 +288,6 @@ func (h *Host) observeHandler() http.Handler {
 		}
 		return nil
 	}}
-	return console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
-		[]console.Check{alive}, []console.Check{ready, standby})
+	return h.withPage(console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		[]console.Check{alive}, []console.Check{ready, standby}))
 }

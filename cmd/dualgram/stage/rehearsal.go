@@ -27,8 +27,10 @@ const (
 	// provenWithin bounds the wait for the first trial, which takes 20 s with traffic
 	// and 65 s without.
 	provenWithin = 2 * time.Minute
-	// tidyWithin is how long the last updates may take once the traffic has stopped.
+	// tidyWithin is how long nothing may arrive while something is missing, once the
+	// traffic has stopped, and tidyMost how long all of it may take.
 	tidyWithin = 30 * time.Second
+	tidyMost   = 3 * time.Minute
 	// leastHoldDown keeps a short rehearsal from trying the webhook at once.
 	leastHoldDown = 10 * time.Second
 )
@@ -45,7 +47,10 @@ type RehearsalOptions struct {
 	Seed uint64
 	// Dir keeps what is written; it is made if it is missing, and must be empty. ""
 	// is a temporary directory, which Close removes.
-	Dir     string
+	Dir string
+	// Memory keeps a temporary directory in memory where there is a file system for
+	// it, so that many rehearsals don't wait for one disk.
+	Memory  bool
 	Version string
 	Logger  func(io.Writer) zerolog.Logger
 }
@@ -79,7 +84,11 @@ func NewRehearsal(ctx context.Context, o RehearsalOptions) (_ *Rehearsal, err er
 	}
 	r := &Rehearsal{Bot: "rehearsal", stop: func() {}, ended: make(chan struct{})}
 	// The control socket lives here in any case: its path must be short.
-	if r.tmp, err = os.MkdirTemp("", "dualgram-sim-"); err != nil {
+	where := ""
+	if o.Memory {
+		where = memory()
+	}
+	if r.tmp, err = os.MkdirTemp(where, "dualgram-sim-"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -111,6 +120,20 @@ func NewRehearsal(ctx context.Context, o RehearsalOptions) (_ *Rehearsal, err er
 	}()
 	r.traffic = r.Stage.StartTraffic(o.Seed, o.Rate, o.Chats)
 	return r, nil
+}
+
+// memory is a directory that is kept in memory; "" if there is none, or if the user
+// wants temporary files elsewhere.
+func memory() string {
+	const shm = "/dev/shm"
+	if os.Getenv("TMPDIR") != "" {
+		return ""
+	}
+	probe, err := os.MkdirTemp(shm, "dualgram-sim-")
+	if err != nil || os.Remove(probe) != nil {
+		return ""
+	}
+	return shm
 }
 
 // HoldDownFor is the hold-down for a method of that length: such that no failback
@@ -172,22 +195,23 @@ func (r *Rehearsal) Books(ctx context.Context) (*drill.Books, error) {
 	if err := r.traffic.Stop(); err != nil {
 		return nil, err
 	}
-	limit := time.NewTimer(tidyWithin)
-	defer limit.Stop()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for over := false; !over; {
+	began := time.Now()
+	last, had := began, r.Stage.Bot.Distinct()
+	for {
 		arrived, err := r.Stage.Arrived()
 		if err != nil {
 			return nil, err
 		}
-		if arrived {
-			break
+		if n := r.Stage.Bot.Distinct(); n > had {
+			last, had = time.Now(), n
+		}
+		if arrived || time.Since(last) > tidyWithin || time.Since(began) > tidyMost {
+			break // the books tell what is missing
 		}
 		select {
 		case <-tick.C:
-		case <-limit.C:
-			over = true // the books tell what is missing
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
