@@ -174,10 +174,6 @@ func (p *pageDrills) Begin(ctx context.Context, q page.DrillOrder) error {
 	over := make(chan *drill.Journal, 1)
 	// It belongs to the host and not to the page: the browser may go away.
 	p.h.begun.Go(func() {
-		if _, busy := o.drills.Running(); !busy { // else it is refused
-			o.host.by(who)
-			defer o.host.by(drill.Who{User: "the schedule"})
-		}
 		j, err := o.drills.Do(p.h.life, drill.Request{Experiment: e, Who: who})
 		if err != nil {
 			p.h.log.Error().Err(err).Str("bot", q.Bot).Str("experiment", e.Name).Msg("the evidence of a drill could not be written")
