@@ -55,7 +55,7 @@ func (b *Bot) read(now time.Time) []Reading {
 	if b.opt.Webhook != nil {
 		tlsReading := Reading{Signal: SignalTLS, Moves: true}
 		if b.chain != nil {
-			tlsReading = b.uploaded(now, b.chain(now.Add(b.skew)))
+			tlsReading = b.uploaded(now, b.chain(now.Add(b.clock.skew)))
 		}
 		rs = append(rs, tlsReading, b.listening(now))
 		if b.state.Phase == failover.Webhook {
@@ -295,6 +295,24 @@ func (b *Bot) ready() (bool, string) {
 		}
 	}
 	return b.probeReady(time.Now())
+}
+
+// brokenFromTheFirst tells why a webhook that was set now could not work; empty if
+// nothing is known against it. It looks at what is this host's own, anew: a reading
+// may be older than what is known of Telegram's clock.
+func (b *Bot) brokenFromTheFirst(now time.Time) string {
+	if b.server == nil {
+		return ""
+	}
+	if !b.server.Serving() {
+		return "the listener is not accepting"
+	}
+	if b.chain != nil {
+		if r := b.chain(now.Add(b.clock.skew)); r.Level == Tripped {
+			return r.Evidence
+		}
+	}
+	return ""
 }
 
 // registered begins the watch over a webhook that has just been set or adopted.

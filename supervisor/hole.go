@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dualgram/store"
+	"dualgram/supervisor/failover"
 )
 
 // hole sees an update_id that is missing for too long while later ones arrive. Ids
@@ -243,10 +244,16 @@ type holeTrip struct {
 	missing uint64 // ids that the ledger had given up by then
 }
 
-// holeTripped notes that a hole is acted on.
-func (b *Bot) holeTripped(now time.Time) {
-	st := b.ledger.Stats()
-	b.holeTrip = holeTrip{at: now, missing: st.Lost + st.ExpiredSuspected}
+// began notes what the failover is made on that begins with the event. One that is
+// withheld brings nothing, so nothing is learnt from it.
+func (t *holeTrip) began(e failover.Event, st store.Stats) {
+	if e.Kind != failover.Trip {
+		return // the way back, or another attempt
+	}
+	*t = holeTrip{}
+	if e.Cause.Name == SignalHole {
+		*t = holeTrip{at: e.At, missing: st.Lost + st.ExpiredSuspected}
+	}
 }
 
 // holeBrought is called when the webhook is registered again: if the last

@@ -45,6 +45,8 @@ func TestImportRule(t *testing.T) {
 		"cmd/dualgram/demo":       {"runbooks", "cmd/dualgram/config", "cmd/dualgram/host", "cmd/dualgram/stage", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/bench":      {"runbooks", "cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
 		"cmd/dualgram/check":      {"runbooks", "cmd/dualgram/config", "cmd/dualgram/host", "supervisor", "supervisor/", "transport", "transport/", "store", "chaos", "chaos/"},
+		"cmd/dualgram/dist":       {},
+		"cmd/dualgram/service":    {"cmd/dualgram/config", "transport/botapi", "transport"},
 		"cmd/dualgram/e2e":        {},
 		"chaos/matrix":            {},
 		"cmd/dualgram/matrix":     {"chaos/matrix"},
