@@ -227,6 +227,7 @@ func (k *checkup) prepare() (names []string) {
 func (k *checkup) tasks() []task {
 	ts := []task{
 		{codes: []Code{ConfigRefused, ConfigOdd}, run: k.config},
+		{codes: []Code{ConfigFiles}, run: k.secretFiles},
 		{codes: []Code{ConfigOther}, needs: []Code{LiveAnswers}, run: k.otherConfig},
 		{codes: []Code{LiveAnswers}, run: k.answering},
 		{codes: []Code{LiveVersion, LiveWarnings}, needs: []Code{LiveAnswers}, run: k.running},
@@ -257,7 +258,6 @@ func (k *checkup) botTasks(b *bot) []task {
 		{codes: []Code{APIToken}, run: do(k.readToken)},
 		{codes: []Code{APIReached, APIGetMe, APILatency, APIClock, APIHealth}, needs: []Code{APIToken}, run: do(k.telegram)},
 		{codes: []Code{TLSPair, TLSUpload}, run: do(k.certificate)},
-		{codes: []Code{ConfigFiles}, after: []Code{APIToken}, run: do(k.secretFiles)},
 		{codes: []Code{SecretFile}, run: do(k.secretFile)},
 		{codes: []Code{LiveStandby}, needs: []Code{LiveAnswers}, run: do(k.standby)},
 		{codes: []Code{PortListen}, needs: []Code{LiveAnswers}, after: []Code{TLSPair}, run: do(k.listener)},
