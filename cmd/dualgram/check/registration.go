@@ -20,7 +20,7 @@ const (
 func (k *checkup) registration(_ context.Context, b *bot, f *findings) {
 	w := &b.c.Webhook
 	foreign := b.info.URL != "" && b.info.URL != w.PublicURL
-	if b.live != nil && !w.Off {
+	if b.live != nil {
 		// The running dualgram knows which URLs it has registered itself, and which
 		// it has not.
 		foreign = b.live.ForeignWebhook != ""
@@ -46,6 +46,9 @@ func (k *checkup) judgeOwner(b *bot, foreign bool, f *findings) {
 	case foreign && b.c.Webhook.Off:
 		f.fail(WebhookOwner, "Stop what serves it; then dualgram run --take-over deletes it, or dualgram switch auto --take-over if dualgram runs.",
 			"Telegram delivers to %s, %s, and webhook: off wants to poll", botapi.RedactURL(b.info.URL), pending)
+	case foreign && !k.alive():
+		f.fail(WebhookOwner, "Stop what serves it, then dualgram run --take-over; if this dualgram registered it earlier, it replaces it without.",
+			"Telegram delivers to %s, %s", botapi.RedactURL(b.info.URL), pending)
 	case foreign:
 		f.fail(WebhookOwner, "", "Telegram delivers to %s, %s", botapi.RedactURL(b.info.URL), pending)
 	case b.info.URL == "":

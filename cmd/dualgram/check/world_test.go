@@ -54,7 +54,9 @@ type world struct {
 	live  *live
 
 	// The configuration.
+	tls     string // instead of the pair
 	webhook string // further lines of the webhook, indented by six
+	bots    string // further bots
 	more    string // further top-level lines
 
 	o check.Options // a test changes what it is about
@@ -170,24 +172,30 @@ func (w *world) pair(p *pki.Pair) {
 // config is the configuration as dualgram reads it.
 func (w *world) config() *config.Config {
 	w.t.Helper()
-	w.write("dualgram.yaml", strings.NewReplacer("DIR", w.dir, "WEBHOOK", w.webhook, "MORE", w.more).Replace(`
+	pair := "{cert_file: DIR/cert.pem, key_file: DIR/key.pem}"
+	if w.tls != "" {
+		pair = w.tls
+	}
+	text := strings.NewReplacer("PAIR", pair, "WEBHOOK", w.webhook, "BOTS", w.bots, "MORE", w.more)
+	w.write("dualgram.yaml", strings.ReplaceAll(text.Replace(`
 bots:
   - name: orders
     token_file: DIR/token
     webhook:
       public_url: `+hookURL+`
       listen: `+hookIP+`:8443
-      tls: {cert_file: DIR/cert.pem, key_file: DIR/key.pem}
+      tls: PAIR
       secret_token_file: DIR/secret
       probe: {ca_file: DIR/root.pem}
 WEBHOOK
     deliver: {forward: {url: http://`+botAddr+`/updates}}
+BOTS
 telegram: {ca_file: DIR/root.pem}
 store: {path: DIR/dualgram.db}
 control: {socket: DIR/control.sock}
 observe: {listen: 127.0.0.1:9464}
 MORE
-`))
+`), "DIR", w.dir))
 	cfg, err := config.Load(w.file("dualgram.yaml"), nil)
 	if err != nil {
 		w.t.Fatal(err)
