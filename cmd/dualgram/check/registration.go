@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"dualgram/supervisor"
 	"dualgram/supervisor/warning"
@@ -162,7 +163,11 @@ func (k *checkup) judgeError(b *bot, f *findings) {
 		return
 	}
 	ago := i.Date.Sub(i.LastErrorDate)
-	words := fmt.Sprintf("%q %s ago: %s", botapi.ShowWebhookError(i.LastErrorMessage), short(max(ago, 0)), e.Hint())
+	when := "just now"
+	if ago >= time.Second {
+		when = short(ago) + " ago"
+	}
+	words := strings.TrimSuffix(fmt.Sprintf("%q %s: %s", botapi.ShowWebhookError(i.LastErrorMessage), when, e.Hint()), ": ")
 	// After a success nothing is pending, or something has arrived since.
 	over := b.live != nil && b.live.Webhook != nil && b.live.Webhook.LastArrivalAt.Add(b.skew).After(i.LastErrorDate.Add(clockNoise)) && !b.warns(warning.TelegramErrors)
 	code, other := WebhookError, SecretAgrees

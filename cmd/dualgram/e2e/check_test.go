@@ -216,7 +216,7 @@ func TestCheckBroken(t *testing.T) {
 	t.Run("clock off", func(t *testing.T) {
 		w := cloudWorld(t)
 		w.api.skew.Store(int64(2 * time.Hour))
-		w.check("--pre").only(t, "DG-API-005", "FAIL", "2h0m0s behind", "timedatectl set-ntp true")
+		w.check("--pre").only(t, "DG-API-005", "FAIL", "behind the Bot API's", "timedatectl set-ntp true")
 	})
 	t.Run("disk full", func(t *testing.T) {
 		w := cloudWorld(t)
