@@ -583,3 +583,37 @@ func TestPartial(t *testing.T) {
 		t.Errorf("%q, %d known", w, len(known))
 	}
 }
+
+// Updates that Telegram tries to deliver while a check has the webhook's address are
+// refused, and stay where they are.
+func TestDoorRefuses(t *testing.T) {
+	inWorld(t, func(w *world) {
+		if code, text, err := w.sim.ForeignSetWebhook(w.botID, hookURL); err != nil || code != 200 {
+			t.Fatal(code, text, err)
+		}
+		w.push(3)
+		w.net.SetLatency(hookIP+":8443", 100*time.Millisecond) // so that it is open for a while
+		refused := 0
+		for range 60 {
+			w.check()
+			refused = 0
+			for _, u := range must(w.sim.Bot(w.botID)).Updates {
+				for _, a := range u.Attempts {
+					switch a.Status {
+					case 503:
+						refused++
+					case 0: // no connection
+					default:
+						t.Errorf("answered with %d", a.Status)
+					}
+				}
+			}
+			if refused > 0 {
+				break
+			}
+		}
+		if n := w.sim.Pending(w.botID); n != 3 || refused == 0 {
+			t.Errorf("%d of 3 are left, %d deliveries met a check", n, refused)
+		}
+	})
+}
