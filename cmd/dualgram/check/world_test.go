@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -52,6 +53,9 @@ type world struct {
 	botID int64
 	skew  atomic.Int64 // nanoseconds that the Bot API's Date is ahead
 	live  *live
+
+	mu     sync.Mutex
+	called []string // methods of the Bot API, by the check
 
 	// The configuration.
 	tls     string // instead of the pair
@@ -97,6 +101,9 @@ func newWorld(t *testing.T, dir string) *world {
 		if skew := time.Duration(w.skew.Load()); skew != 0 {
 			rw.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 		}
+		w.mu.Lock()
+		w.called = append(w.called, strings.ToLower(path.Base(r.URL.Path)))
+		w.mu.Unlock()
 		w.sim.ServeHTTP(rw, r)
 	})}
 	ln := w.listen(apiHost + ":443")
@@ -223,6 +230,14 @@ func (w *world) check() check.Report {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// Whatever it asks Telegram for changes nothing, and no poll is sent unasked.
+	w.mu.Lock()
+	for _, m := range w.called {
+		if m != "getme" && m != "getwebhookinfo" && (m != "getupdates" || !w.o.Poll || !w.o.Pre || w.live.err != check.ErrNobody) {
+			w.t.Errorf("%s was called", m)
+		}
+	}
+	w.mu.Unlock()
 	for _, private := range []string{token, token[10:], secret, hookPath[1:], "pr1vate"} {
 		if strings.Contains(string(raw), private) {
 			w.t.Errorf("%q is in the report: %s", private, raw)
@@ -362,20 +377,20 @@ func (w *world) golden(name string, r check.Report) {
 	}
 	got := b.String() + "SUMMARY: " + r.Summary() + "\n"
 	got = hash.ReplaceAllString(strings.ReplaceAll(got, w.dir, "DIR"), "hash HASH")
-	path := "testdata/" + name + ".golden"
+	file := "testdata/" + name + ".golden"
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if got != string(want) {
-		w.t.Errorf("%s differs (go test -update writes it)\n--- got\n%s\n--- want\n%s", path, got, want)
+		w.t.Errorf("%s differs (go test -update writes it)\n--- got\n%s\n--- want\n%s", file, got, want)
 	}
 }
