@@ -218,7 +218,7 @@ func TestStreamHeartbeat(t *testing.T) {
 		w, in := watch(t, p)
 		next(t, in, time.Second)
 		beats := 0
-		for end := time.Now().Add(31 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+		for end := time.Now().Add(33 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
 			for len(in) > 0 {
 				if h := <-in; h.name == "" {
 					beats++
