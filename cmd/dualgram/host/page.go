@@ -36,8 +36,9 @@ func (library) Runbook(name string) (page.Runbook, bool) {
 }
 
 func (library) Runbooks() (out []page.Runbook) {
+	groups := map[runbooks.Kind]string{runbooks.Alert: "Alerts and warnings", runbooks.Task: "Tasks", runbooks.Drill: "Drills"}
 	for _, p := range runbooks.List() {
-		out = append(out, page.Runbook{Name: p.Path(), Title: p.Title, Summary: p.Summary})
+		out = append(out, page.Runbook{Name: p.Path(), Group: groups[p.Kind], Title: p.Title, Summary: p.Summary})
 	}
 	return out
 }

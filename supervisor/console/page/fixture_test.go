@@ -212,7 +212,7 @@ func (library) Runbook(name string) (Runbook, bool) {
 }
 
 func (library) Runbooks() []Runbook {
-	return []Runbook{{Name: "frozen", Title: "DualgramFrozen", Summary: "Failback is frozen."}, {Name: "probe_bad", Title: "DualgramProbeBad"}, {Name: "drills/black-hole", Title: "The webhook is a black hole"}}
+	return []Runbook{{Name: "frozen", Group: "Alerts", Title: "DualgramFrozen", Summary: "Failback is frozen."}, {Name: "probe_bad", Group: "Alerts", Title: "DualgramProbeBad"}, {Name: "drills/black-hole", Group: "Drills", Title: "The webhook is a black hole"}}
 }
 
 const runbookHTML = `<h1>DualgramFrozen</h1><h2>Meaning</h2><p>Too many failovers. See <a href="probe_bad">the probe</a>.</p>

@@ -42,15 +42,16 @@ type Library interface {
 	// Runbook is the page of the name, as HTML without a frame. Its links to other
 	// pages are relative to /runbooks/NAME.
 	Runbook(name string) (Runbook, bool)
-	// Runbooks lists all of them without their HTML.
+	// Runbooks lists all of them without their HTML, group by group.
 	Runbooks() []Runbook
 }
 
 // Runbook is one page.
 type Runbook struct {
-	// Name is its path, such as frozen or drills/black-hole.
-	Name, Title, Summary string
-	HTML                 template.HTML
+	// Name is its path, such as frozen or drills/black-hole. Group is the heading that
+	// the list has it under.
+	Name, Group, Title, Summary string
+	HTML                        template.HTML
 }
 
 // Inbox is what the page needs of [console.Inbox].

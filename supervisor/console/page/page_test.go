@@ -198,3 +198,21 @@ func TestWeight(t *testing.T) {
 		t.Errorf("%d bytes", n)
 	}
 }
+
+// The list of the runbooks is in groups, and each of them can be opened.
+func TestRunbookIndex(t *testing.T) {
+	h := newFixture(time.Now()).page().Observe()
+	out := get(h, "GET", "/runbooks/").Body.String()
+	if strings.Count(out, "<h2>Alerts</h2>") != 1 || strings.Count(out, "<h2>Drills</h2>") != 1 {
+		t.Error(out)
+	}
+	hrefs := regexp.MustCompile(`href="(/runbooks/[^"]+)"`).FindAllStringSubmatch(out, -1)
+	if len(hrefs) != 3 {
+		t.Errorf("%q", hrefs)
+	}
+	for _, m := range hrefs {
+		if w := get(h, "GET", m[1]); w.Code != 200 || !strings.Contains(w.Body.String(), `<pre tabindex="0">`) || !strings.Contains(w.Body.String(), `tabindex="0" role="region"`) {
+			t.Errorf("%s: %d", m[1], w.Code)
+		}
+	}
+}
