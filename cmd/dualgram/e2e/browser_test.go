@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +19,7 @@ import (
 // alone, and the journal knows who and why.
 func TestPage(t *testing.T) {
 	w := newWorld(t)
-	listen := freeAddr(t)
-	w.conf.Control = ", listen: " + listen + ", token_file: " + w.file("control-token")
+	listen := w.withControl()
 	w.conf.Failover = "hold_down: 10m, info_interval: 500ms"
 	w.flowing(10)
 	b := pagetest.Open(t)
@@ -103,17 +101,6 @@ func drawn(transport string) string {
 		return fmt.Sprintf(`(%s.length > %s.length)`, area("polling"), area("webhook"))
 	}
 	return area("webhook") + `.length > 0`
-}
-
-// controlToken waits for the token that dualgram makes.
-func (w *world) controlToken() string {
-	w.t.Helper()
-	var raw []byte
-	eventually(w.t, 5*time.Second, "control token", func() (err error) {
-		raw, err = os.ReadFile(w.file("control-token"))
-		return err
-	})
-	return strings.TrimSpace(string(raw))
 }
 
 // switchByKeyboard logs in and switches to polling for ten minutes without a mouse.
