@@ -43,6 +43,7 @@ func scrollable(html template.HTML) template.HTML {
 // runbookList is what the list shows.
 type runbookList struct {
 	Title  string
+	Index  bool // there is a page that leads from what is seen to the page for it
 	Groups []runbookGroup
 }
 
@@ -53,7 +54,7 @@ type runbookGroup struct {
 
 // runbookIndex answers GET /runbooks/ with a list.
 func (p *Page) runbookIndex(w http.ResponseWriter, _ *http.Request) {
-	v := runbookList{Title: "Runbooks"}
+	v := runbookList{Title: "Runbooks", Index: p.hasRunbook("index")}
 	if p.o.Runbooks != nil {
 		for _, b := range p.o.Runbooks.Runbooks() {
 			if n := len(v.Groups); n == 0 || v.Groups[n-1].Name != b.Group {
