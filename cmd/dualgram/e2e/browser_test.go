@@ -55,6 +55,9 @@ func TestPage(t *testing.T) {
 	}
 	b.Viewport(1280, 900)
 	b.Scheme("light")
+	b.Click(`.warning a[href="/runbooks/on_standby"]`)
+	b.Until(5*time.Second, `location.pathname === "/runbooks/on_standby" && document.querySelector("main h1")`)
+	b.Accessible("a runbook")
 	code, body, err := p.observe("/") // the vault searches it
 	if err != nil || code != http.StatusOK || strings.Contains(body, `action="/act"`) {
 		t.Errorf("the page of the observe listener: %d, %v, or it has actions", code, err)

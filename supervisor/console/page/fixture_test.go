@@ -25,9 +25,6 @@ type fixture struct {
 	err    error
 }
 
-// secretWords must not be seen anywhere.
-const secretWords = "70000001:AAabcdefghijklmnopqrstuvwxyz012345678"
-
 func newFixture(now time.Time) *fixture {
 	f := &fixture{now: now, intake: map[string]console.Intake{}}
 	at := func(d time.Duration) time.Time { return now.Add(-d) }

@@ -216,3 +216,15 @@ func TestRunbookIndex(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkRender is what one second costs while somebody looks on: two bots with a
+// full day.
+func BenchmarkRender(b *testing.B) {
+	f := newFixture(time.Now())
+	p := f.page()
+	for b.Loop() {
+		if _, _, err := p.render(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
