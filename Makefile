@@ -12,7 +12,7 @@ MATRIX_SEEDS ?= 10
 MATRIX_DIR   ?= bin/matrix
 MATRIX_TMP   ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
 
-.PHONY: help demo test build lab simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
+.PHONY: help demo test build browser lab alerts simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,6 +26,19 @@ test: ## everything that needs only Go, real processes included
 
 lab: ## outages behind a real nginx, in a network namespace (root; nginx, nftables, iproute2)
 	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags lab -timeout 15m -parallel 32 -run '^TestLab$$'
+
+alerts: ## promtool and amtool on the rules and their unit tests (Debian: prometheus, prometheus-alertmanager)
+	cd runbooks/alerts && promtool check rules dualgram.rules.yaml && promtool test rules dualgram.rules_test.yaml dualgram.rules_hours_test.yaml dualgram.rules_days_test.yaml
+	cd runbooks/alerts && amtool check-config alertmanager.example.yaml
+
+# What axe-core is to the page's accessibility; npm brings it.
+AXE := bin/browser/node_modules/axe-core/axe.min.js
+
+browser: $(AXE) ## the status page in headless Chromium, under 90 s (chromium, npm); PAGE_SHOTS=dir keeps pictures
+	AXE_CORE=$(CURDIR)/$(AXE) $(GO) test -count=1 -tags browser -timeout 5m -run '^(TestLooks|TestPage)$$' ./supervisor/console/page ./cmd/dualgram/e2e
+
+$(AXE):
+	npm install --silent --no-audit --no-fund --no-save --prefix bin/browser axe-core@4.14.1
 
 build: ## the binary, in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/dualgram ./cmd/dualgram

@@ -63,13 +63,20 @@ type behaviour struct {
 	// kept-alive connection or a resumed session would hide.
 	kick bool
 
-	tls  func(f *fault, hello *tls.ClientHelloInfo, good *tls.Config) (*tls.Config, error)
-	http *httpRule
-	api  *apiRule
-	dial *dialRule
-	hook *hookRule
+	tls func(f *fault, hello *tls.ClientHelloInfo, good *tls.Config) (*tls.Config, error)
+	// request changes requests before anything judges them.
+	request *requestRule
+	http    *httpRule
+	api     *apiRule
+	dial    *dialRule
+	hook    *hookRule
 
 	probe *dialRule
+}
+
+type requestRule struct {
+	match  func(*http.Request) bool
+	change func(*http.Request) *http.Request
 }
 
 type httpRule struct {
@@ -88,6 +95,7 @@ type dialRule struct {
 }
 
 type hookRule struct {
+	seam  Seam // the only one at which it acts; empty: all
 	match func(seam Seam, point string) bool
 	at    func(ctx context.Context, f *fault, point string) error
 }

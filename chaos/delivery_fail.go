@@ -15,7 +15,7 @@ func deliveryFail() kind {
 		Params:   []Param{pointsParam},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{hook: &hookRule{pointMatch(SeamDelivery, p), func(ctx context.Context, f *fault, _ string) error {
+		return behaviour{hook: &hookRule{SeamDelivery, pointMatch(SeamDelivery, p), func(ctx context.Context, f *fault, _ string) error {
 			if f.spec.Delay > 0 {
 				if err := f.wait(ctx, f.spec.Delay); err != nil {
 					return err

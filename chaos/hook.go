@@ -24,7 +24,7 @@ func (s *Scope) Hook(at Seam) func(ctx context.Context, point string) error {
 	if !s.Enabled() {
 		return nil
 	}
-	s.attach(seamHook)
+	s.attachHook(seamHook, at)
 	return func(ctx context.Context, point string) error {
 		t := s.load()
 		if t == nil {

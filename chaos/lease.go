@@ -18,7 +18,7 @@ type Lease struct{ f *fault }
 func (l *Lease) ID() uint64 { return l.f.id }
 
 // Renew makes the lease end in d from now, sooner or later than before, but
-// never later than MaxLease after the injection: a longer d is cut there. It
+// never later than the Spec's Most after the injection: a longer d is cut there. It
 // returns ErrEnded if the lease is over.
 func (l *Lease) Renew(d time.Duration) error {
 	f, r := l.f, l.f.reg
@@ -30,7 +30,7 @@ func (l *Lease) Renew(d time.Duration) error {
 		r.mu.Unlock()
 		return ErrEnded
 	}
-	left := min(d, f.born+MaxLease-r.now())
+	left := min(d, f.born+f.spec.Most-r.now())
 	f.lease(left)
 	if f.timer.Stop() { // else it is about to look, and arms itself anew
 		f.timer.Reset(min(left, lookEvery))
@@ -214,7 +214,7 @@ func (f *fault) status() Status {
 	s := Status{
 		ID: f.id, Spec: f.spec, Info: f.info,
 		Age: now - f.born, Remaining: max(left, 0),
-		Leashed: f.reg.opts.Leashed, Attached: f.reg.isAttached(&f.b),
+		Leashed: f.reg.opts.Leashed, Attached: f.isAttached(),
 	}
 	s.Spec.Params = maps.Clone(s.Spec.Params)
 	for _, p := range f.info.Params {

@@ -168,6 +168,37 @@ func TestLease(t *testing.T) {
 	})
 }
 
+// TestMost: a fault that is given a whole life is not renewed beyond it.
+func TestMost(t *testing.T) {
+	bubble(t, "cap of its own", func(t *testing.T) {
+		r := newRegistry(t, Options{})
+		for _, most := range []time.Duration{-1, time.Second, MaxLease + 1} {
+			if _, err := r.Plan(Spec{Kind: "http.status", For: 6 * time.Second, Most: most}); !errors.Is(err, ErrSpec) {
+				t.Errorf("most %v: %v", most, err)
+			}
+		}
+		h := r.Handler(okHandler())
+		l, err := r.Inject(Spec{Kind: "http.status", For: 6 * time.Second, Most: 20 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			time.Sleep(4 * time.Second)
+			if err := l.Renew(6 * time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(4*time.Second - 1)
+		if !hit(h) {
+			t.Error("over before its time")
+		}
+		time.Sleep(time.Nanosecond)
+		if err := l.Renew(6 * time.Second); hit(h) || !errors.Is(err, ErrEnded) {
+			t.Errorf("renewed beyond its whole life: %v", err)
+		}
+	})
+}
+
 func TestLocks(t *testing.T) {
 	bubble(t, "disabled", func(t *testing.T) {
 		var none *Registry

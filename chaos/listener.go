@@ -309,7 +309,7 @@ func (l *listener) Close() error {
 	l.reg.mu.Lock()
 	delete(l.reg.listeners, l)
 	l.reg.mu.Unlock()
-	l.reg.attached[seamConn].Add(-1)
+	l.reg.detach(seamConn)
 	for _, c := range parked {
 		c.abort()
 	}

@@ -73,7 +73,8 @@ type Registry struct {
 	start time.Time             // the monotonic zero of every deadline
 	table atomic.Pointer[table] // nil while no fault is active
 
-	attached [seamCount]atomic.Int32
+	attachMu sync.Mutex
+	attached map[attachment]int      // injectors that are in use
 	fired    map[Kind]*atomic.Uint64 // never changed
 
 	mu        sync.Mutex
@@ -88,8 +89,8 @@ type Registry struct {
 
 // table holds the active faults by the seam at which they act.
 type table struct {
-	conn, tls, http, api, dial, hook, probe []*fault
-	scoped                                  bool // one of them has a scope
+	conn, tls, request, http, api, dial, hook, probe []*fault
+	scoped                                           bool // one of them has a scope
 }
 
 type seam int
@@ -97,12 +98,12 @@ type seam int
 const (
 	seamConn seam = iota
 	seamTLS
+	seamRequest
 	seamHTTP
 	seamAPI
 	seamDial
 	seamHook
 	seamProbe
-	seamCount
 )
 
 // New returns an empty registry.
@@ -110,7 +111,7 @@ func New(o Options) *Registry {
 	if o.WallClock == nil {
 		o.WallClock = time.Now
 	}
-	r := &Registry{opts: o, start: time.Now(), listeners: make(map[*listener]struct{}), fired: make(map[Kind]*atomic.Uint64)}
+	r := &Registry{opts: o, start: time.Now(), listeners: make(map[*listener]struct{}), attached: make(map[attachment]int), fired: make(map[Kind]*atomic.Uint64)}
 	for _, k := range Kinds() {
 		r.fired[k.Kind] = new(atomic.Uint64)
 	}
@@ -284,14 +285,6 @@ func (r *Registry) wall() time.Time { return r.opts.WallClock() }
 // when nothing is wrong.
 func (r *Registry) load() *table { return r.table.Load() }
 
-func (r *Registry) attach(s seam) { r.attached[s].Add(1) }
-
-func (r *Registry) isAttached(b *behaviour) bool {
-	on := func(s seam) bool { return r.attached[s].Load() > 0 }
-	return b.conn != nil && on(seamConn) || b.tls != nil && on(seamTLS) || b.http != nil && on(seamHTTP) ||
-		b.api != nil && on(seamAPI) || b.dial != nil && on(seamDial) || b.hook != nil && on(seamHook) || b.probe != nil && on(seamProbe)
-}
-
 // rebuild makes the table anew. r.mu is held.
 func (r *Registry) rebuild() {
 	if len(r.active) == 0 {
@@ -308,6 +301,7 @@ func (r *Registry) rebuild() {
 		}
 		add(&t.conn, f.b.conn != nil)
 		add(&t.tls, f.b.tls != nil)
+		add(&t.request, f.b.request != nil)
 		add(&t.http, f.b.http != nil)
 		add(&t.api, f.b.api != nil)
 		add(&t.dial, f.b.dial != nil)

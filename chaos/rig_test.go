@@ -71,8 +71,16 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	} else {
 		ln = r.reg.Listener(ln)
 	}
+	// As in the webhook's server: what judges a request stands before Handler's faults.
+	arrive, inner := r.reg.Request(), r.reg.Handler(http.HandlerFunc(r.serve))
 	r.srv = &http.Server{
-		Handler:   r.reg.Handler(http.HandlerFunc(r.serve)),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req = arrive(req); req.Header.Get(secretHeader) != secret {
+				w.WriteHeader(http.StatusForbidden)
+				return
+			}
+			inner.ServeHTTP(w, req)
+		}),
 		TLSConfig: r.reg.TLSConfig(r.base),
 		ErrorLog:  log.New(io.Discard, "", 0),
 	}
@@ -91,10 +99,6 @@ func newRig(t *testing.T, o rigOptions) *rig {
 }
 
 func (r *rig) serve(w http.ResponseWriter, req *http.Request) {
-	if req.Header.Get("X-Telegram-Bot-Api-Secret-Token") != secret {
-		w.WriteHeader(http.StatusForbidden)
-		return
-	}
 	if _, err := io.Copy(io.Discard, req.Body); err != nil {
 		return
 	}

@@ -45,7 +45,7 @@ func (t *table) only(keep func(*fault) bool) *table {
 		}
 		return out
 	}
-	n := &table{conn: pick(t.conn), tls: pick(t.tls), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe)}
+	n := &table{conn: pick(t.conn), tls: pick(t.tls), request: pick(t.request), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe)}
 	if !some {
 		return nil
 	}
@@ -62,6 +62,9 @@ func (r *Registry) ReopenListener(ln net.Listener, reopen func() (net.Listener, 
 
 // TLSConfig is [Scope.TLSConfig] for what has no scope.
 func (r *Registry) TLSConfig(base *tls.Config) *tls.Config { return r.Scope().TLSConfig(base) }
+
+// Request is [Scope.Request] for what has no scope.
+func (r *Registry) Request() func(*http.Request) *http.Request { return r.Scope().Request() }
 
 // Handler is [Scope.Handler] for what has no scope.
 func (r *Registry) Handler(h http.Handler) http.Handler { return r.Scope().Handler(h) }

@@ -53,6 +53,15 @@ func testScope(t *testing.T) {
 				l.End()
 			}
 			probe("http.status", func() bool { return hit(http5) })
+			arrive := s.in.Request()
+			probe("http.wrong_secret", func() bool {
+				req := httptest.NewRequest(http.MethodPost, "/", nil)
+				if arrive(req); req.Header.Get(secretHeader) != "" {
+					t.Error("a request without a secret got one")
+				}
+				req.Header.Set(secretHeader, "right")
+				return arrive(req).Header.Get(secretHeader) != "right"
+			})
 			probe("botapi.5xx", func() bool {
 				resp, err := api.RoundTrip(httptest.NewRequest(http.MethodGet, "/bot1:x/getMe", nil))
 				return err != nil || resp.StatusCode != 200
@@ -104,4 +113,54 @@ func testScope(t *testing.T) {
 			ln.Close()
 		}
 	}
+}
+
+// TestAttached: a fault is attached where an injector is in use that would carry it
+// out, at the very seam and for the very part of the process.
+func TestAttached(t *testing.T) {
+	r := newRegistry(t, Options{})
+	attached := func(kind Kind, scope string) bool {
+		t.Helper()
+		s, err := r.Plan(Spec{Kind: kind, Scope: scope, For: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Attached
+	}
+	want := func(what string, kind Kind, scope string, want bool) {
+		t.Helper()
+		if got := attached(kind, scope); got != want {
+			t.Errorf("%s: %s with scope %q is attached %v", what, kind, scope, got)
+		}
+	}
+	for _, k := range []Kind{"store.fail", "delivery.fail", "probe.fail", "tls.expired", "http.wrong_secret"} {
+		want("nothing in use", k, "", false)
+	}
+	r.Hook(SeamStore)
+	want("store", "store.fail", "", true)
+	want("store", "delivery.fail", "", false)
+	want("store", "store.fail", "orders", false)
+	orders := r.Scope("orders", "billing")
+	orders.Hook(SeamDelivery)
+	want("delivery of two", "delivery.fail", "", true)
+	want("delivery of two", "delivery.fail", "billing", true)
+	want("delivery of two", "delivery.fail", "other", false)
+	orders.ProbeDial(nil)
+	want("probe", "probe.fail", "orders", true)
+	want("probe", "dial.dns", "orders", false)
+	orders.Handler(okHandler())
+	want("handler only", "http.status", "orders", true)
+	want("handler only", "http.wrong_secret", "orders", false)
+	orders.Request()
+	want("request", "http.wrong_secret", "orders", true)
+	n := memnet.New()
+	ln, err := n.Listen("127.0.0.1:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln = orders.Listener(ln)
+	want("listener", "net.blackhole", "orders", true)
+	want("listener", "net.blackhole", "other", false)
+	ln.Close()
+	want("listener closed", "net.blackhole", "", false)
 }

@@ -26,6 +26,9 @@ type Spec struct {
 	Scope string `json:"scope,omitempty"`
 	// For is the length of the lease, at most MaxLease; 0 means DefaultLease.
 	For time.Duration `json:"for,omitempty"`
+	// Most bounds the fault's whole life, renewals included, at least For; 0 means
+	// MaxLease. Whoever renews it can't lift it.
+	Most time.Duration `json:"most,omitempty"`
 	// Share is the part of the units that is hit, in (0, 1]; 0 means all.
 	Share float64 `json:"share,omitempty"`
 	// Count is how many units are hit before the fault goes quiet; 0 means no
@@ -87,12 +90,17 @@ func (s Spec) normal(k kind) (Spec, error) {
 	if s.For == 0 {
 		s.For = DefaultLease
 	}
+	if s.Most == 0 {
+		s.Most = MaxLease
+	}
 	if s.Share == 0 {
 		s.Share = 1
 	}
 	switch {
 	case s.For < 0 || s.For > MaxLease:
 		return s, specErr(s.Kind, "for is %v, must be above 0 and at most %v", s.For, MaxLease)
+	case s.Most < s.For || s.Most > MaxLease:
+		return s, specErr(s.Kind, "most is %v, must be at least the %v of for and at most %v", s.Most, s.For, MaxLease)
 	case !(s.Share > 0 && s.Share <= 1): // also NaN
 		return s, specErr(s.Kind, "share is %v, must be above 0 and at most 1", s.Share)
 	case s.Count < 0:

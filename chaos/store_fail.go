@@ -20,7 +20,7 @@ func storeFail() kind {
 		if p.oneOf("error", "ENOSPC", "EIO") == "EIO" {
 			op, errno = "fdatasync", syscall.EIO
 		}
-		return behaviour{hook: &hookRule{pointMatch(SeamStore, p), func(ctx context.Context, f *fault, _ string) error {
+		return behaviour{hook: &hookRule{SeamStore, pointMatch(SeamStore, p), func(ctx context.Context, f *fault, _ string) error {
 			if f.spec.Delay > 0 {
 				if err := f.wait(ctx, f.spec.Delay); err != nil {
 					return err

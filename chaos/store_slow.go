@@ -24,7 +24,7 @@ func slowAt(seam Seam) func(*Registry, Spec, *params) (behaviour, error) {
 		if d == 0 {
 			d = time.Second
 		}
-		return behaviour{hook: &hookRule{pointMatch(seam, p), func(ctx context.Context, f *fault, _ string) error {
+		return behaviour{hook: &hookRule{seam, pointMatch(seam, p), func(ctx context.Context, f *fault, _ string) error {
 			return f.wait(ctx, d)
 		}}}, nil
 	}

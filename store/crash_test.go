@@ -18,6 +18,9 @@ const childEnv = "DUALGRAM_STORE_TEST_CHILD"
 // TestMain lets the test binary be the process that is killed.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(childEnv); path != "" {
+		if os.Getenv(childEnv+"_DEAD") != "" {
+			deadChild(path)
+		}
 		child(path)
 		return
 	}

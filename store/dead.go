@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"fmt"
-	"slices"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -75,19 +73,25 @@ func (l *Ledger) Dead(after Ref, limit int) ([]DeadRecord, error) {
 	var out []DeadRecord
 	err := l.scan(bucketDead, after.key(), limit, func(k, v []byte) error {
 		ref, _ := parseRef(k)
-		f, rec, err := splitDead(v)
-		if err != nil {
-			return err
-		}
-		r, ok := recordOf(ref, rec)
-		if !ok {
-			return damaged("dead record %d can't be read", ref.ID)
-		}
-		r.Attempts, r.FirstFailed = f.Attempts, fromNanos(f.First)
-		out = append(out, DeadRecord{r, Burial{f.Reason, f.At}, f.Cause})
-		return nil
+		d, err := deadOf(ref, v)
+		out = append(out, d)
+		return err
 	})
 	return out, l.s.fail("list the dead", err)
+}
+
+// deadOf copies a dead record out of a transaction.
+func deadOf(ref Ref, v []byte) (DeadRecord, error) {
+	f, rec, err := splitDead(v)
+	if err != nil {
+		return DeadRecord{}, err
+	}
+	r, ok := recordOf(ref, rec)
+	if !ok {
+		return DeadRecord{}, damaged("dead record %d can't be read", ref.ID)
+	}
+	r.Attempts, r.FirstFailed = f.Attempts, fromNanos(f.First)
+	return DeadRecord{r, Burial{f.Reason, f.At}, f.Cause}, nil
 }
 
 // scan calls f for up to limit keys after the given one.
@@ -106,48 +110,6 @@ func (l *Ledger) scan(bucket int, after []byte, limit int, f func(k, v []byte) e
 		}
 		return nil
 	})
-}
-
-// Revive returns a dead record to its lane, with no attempts counted. It
-// returns ErrNotFound if there is none.
-func (l *Ledger) Revive(ctx context.Context, r Ref) error {
-	return l.s.do(ctx, "revive", &reviveTask{l, r}, 1024, true)
-}
-
-type reviveTask struct {
-	l   *Ledger
-	ref Ref
-}
-
-func (t *reviveTask) stage(g *group) error {
-	st, err := g.of(t.l)
-	if err != nil {
-		return err
-	}
-	k := t.ref.key()
-	v := st.bucket(bucketDead).Get(k)
-	if v == nil {
-		return because(ErrNotFound, fmt.Sprintf("dead record %d of series %d", t.ref.ID, t.ref.Series), nil)
-	}
-	_, rec, err := splitDead(v)
-	if err != nil {
-		return err
-	}
-	h, _, ok := decodeRecord(rec)
-	if !ok {
-		return damaged("dead record %d can't be read", t.ref.ID)
-	}
-	rec = slices.Clone(rec) // the deletion may move it
-	add := addition{laneName(string(h.lane), t.ref), string(h.queue), item{id: t.ref.ID, received: h.received, series: t.ref.Series, size: sizeOf(rec)}}
-	if err := st.del(bucketDead, k); err != nil {
-		return err
-	}
-	if err := st.put(bucketInbox, k, rec); err != nil {
-		return err
-	}
-	st.head.Dead--
-	st.adds = append(st.adds, add)
-	return nil
 }
 
 // Quarantine is an update without a readable update_id.

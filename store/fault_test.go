@@ -227,7 +227,7 @@ func TestGroup(t *testing.T) {
 		}
 		bad := make(chan error, 2)
 		go func() { bad <- l.Done(ctx, Ref{1, 999}) }()
-		go func() { bad <- l.Revive(ctx, Ref{1, 999}) }()
+		go func() { bad <- l.Revive(ctx, []Ref{{1, 999}}) }()
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
 		if _, err := l.Accept(short, hook(1001)); !errors.Is(err, context.DeadlineExceeded) {

@@ -97,7 +97,7 @@ func hintFor(err error) string {
 	case errors.Is(err, ErrLocked):
 		return "stop the other process first; only one may use a store"
 	case errors.Is(err, ErrNewer):
-		return "use the newer dualgram, or another store"
+		return "nothing was changed; install the newer dualgram again, or restore the copy of the store from before the upgrade; store.path names another one"
 	case errors.Is(err, ErrCorrupt):
 		return hintCorrupt
 	case noRoom(err):
@@ -197,20 +197,9 @@ func openBolt(o *Options, deadline time.Time) (_ *handle, err error) {
 	if err := h.file.Sync(); err != nil {
 		return nil, err
 	}
-	err = h.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(rootBucket)
-		if b == nil {
-			return because(ErrCorrupt, "it is a bbolt file, but not a store of dualgram", nil)
-		}
-		v := b.Get(schemaKey)
-		if len(v) != 4 {
-			return because(ErrCorrupt, "it has no schema version", nil)
-		}
-		if n := binary.BigEndian.Uint32(v); n > schema {
-			return because(ErrNewer, fmt.Sprintf("it has schema %d, this one knows up to %d", n, schema), nil)
-		}
-		h.clean = len(b.Get(cleanKey)) == 1
-		return nil
+	err = h.db.View(func(tx *bolt.Tx) (err error) {
+		_, h.clean, err = readSchema(tx)
+		return err
 	})
 	if err != nil {
 		return nil, err

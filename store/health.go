@@ -29,11 +29,16 @@ type Health struct {
 }
 
 type healthState struct {
+	observe func(took time.Duration, err error) // nil: nobody wants to know
+
 	mu sync.Mutex
 	h  Health
 }
 
-func (s *healthState) init() { s.h.OK, s.h.Since = true, time.Now() }
+func (s *healthState) init(observe func(time.Duration, error)) {
+	s.observe = observe
+	s.h.OK, s.h.Since = true, time.Now()
+}
 
 func (s *healthState) begin(now time.Time) {
 	s.mu.Lock()
@@ -43,10 +48,15 @@ func (s *healthState) begin(now time.Time) {
 
 func (s *healthState) end(err error) {
 	now := time.Now()
+	var took time.Duration
+	if s.observe != nil {
+		defer func() { s.observe(took, err) }() // without the lock
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.h.InProgress.IsZero() {
-		s.h.LastCommit = now.Sub(s.h.InProgress)
+		took = now.Sub(s.h.InProgress)
+		s.h.LastCommit = took
 		s.h.MaxCommit = max(s.h.MaxCommit, s.h.LastCommit)
 		s.h.InProgress = time.Time{}
 	}
@@ -69,4 +79,29 @@ func (s *Store) Health() Health {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	return s.health.h
+}
+
+// Usage is what the store's file takes.
+type Usage struct {
+	// FileBytes is its size, which never shrinks while it is open; FreeBytes are
+	// those of them that hold nothing and are used next.
+	FileBytes, FreeBytes int64
+}
+
+// Usage returns the present size. It is false while the file is not open, such as
+// after an I/O error. It never waits for a commit.
+func (s *Store) Usage() (Usage, bool) {
+	if !s.dbmu.TryRLock() { // the file is being opened again
+		return Usage{}, false
+	}
+	defer s.dbmu.RUnlock()
+	if s.db == nil || s.file == nil {
+		return Usage{}, false
+	}
+	info, err := s.file.Stat()
+	if err != nil {
+		return Usage{}, false
+	}
+	st := s.db.Stats()
+	return Usage{FileBytes: info.Size(), FreeBytes: int64(st.FreePageN+st.PendingPageN) * int64(s.db.Info().PageSize)}, true
 }

@@ -50,10 +50,10 @@ func TestBuryAndRevive(t *testing.T) {
 	if r := accept(t, l, hook(1000)); r.Count(transport.StatusDuplicate) != 1 {
 		t.Fatal("a dead one came again as new")
 	}
-	if err := l.Revive(ctx, d.Ref); err != nil {
+	if err := l.Revive(ctx, []Ref{d.Ref}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Revive(ctx, d.Ref); !errors.Is(err, ErrNotFound) {
+	if err := l.Revive(ctx, []Ref{d.Ref}); !errors.Is(err, ErrNotFound) {
 		t.Fatal(err)
 	}
 	if r, _ := next(t, l); r.ID != 1000 || r.Attempts != 0 || string(r.Raw) != string(raw(1000)) {

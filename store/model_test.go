@@ -129,7 +129,7 @@ func TestModel(t *testing.T) {
 					}
 				case 10:
 					for id, lane := range m.dead {
-						if err := l.Revive(ctx, Ref{1, id}); err != nil {
+						if err := l.Revive(ctx, []Ref{{1, id}}); err != nil {
 							t.Fatal(err)
 						}
 						m.waiting[id] = lane

@@ -48,16 +48,9 @@ func (l *Ledger) Save(ctx context.Context, values map[string][]byte, entries ...
 		t.values = append(t.values, slices.Clone(v))
 		size += len(k) + len(v)
 	}
-	now := time.Now()
-	for _, e := range entries {
-		if e.At.IsZero() {
-			e.At = now
-		}
-		v := encodeEntry(e)
-		t.entries = append(t.entries, v)
-		size += len(v)
-	}
-	if size > maxBatch {
+	encoded, more := encodeEntries(entries)
+	t.entries = encoded
+	if size += more; size > maxBatch {
 		return l.s.fail("save", because(ErrArgument, "too much at once", nil))
 	}
 	return l.s.do(ctx, "save", t, size, true)
@@ -85,21 +78,40 @@ func (t *saveTask) stage(g *group) error {
 			return err
 		}
 	}
+	return st.journal(t.entries)
+}
+
+// journal appends entries, and drops what is more than the journal keeps.
+func (st *stage) journal(entries [][]byte) error {
 	h := &st.head
-	for _, e := range t.entries {
+	for _, e := range entries {
 		h.JournalN++
 		if err := st.put(bucketJournal, seqKey(h.JournalN), e); err != nil {
 			return err
 		}
 	}
 	// A bounded number at a time, always more than were added.
-	for n := len(t.entries) + 100; n > 0 && h.JournalN-h.JournalLow > keepJournal && len(t.entries) > 0; n-- {
+	for n := len(entries) + 100; n > 0 && h.JournalN-h.JournalLow > keepJournal && len(entries) > 0; n-- {
 		h.JournalLow++
 		if err := st.del(bucketJournal, seqKey(h.JournalLow)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// encodeEntries makes the stored forms; a zero time means now.
+func encodeEntries(entries []Entry) (out [][]byte, size int) {
+	now := time.Now()
+	for _, e := range entries {
+		if e.At.IsZero() {
+			e.At = now
+		}
+		v := encodeEntry(e)
+		out = append(out, v)
+		size += len(v)
+	}
+	return out, size
 }
 
 func encodeEntry(e Entry) []byte {

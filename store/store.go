@@ -33,6 +33,9 @@ type Options struct {
 	// fails that step; a wait delays it. Its context ends when the store is
 	// closed or abandoned.
 	Hook transport.Hook
+	// Observe, if not nil, is called by the writer after each commit with how
+	// long it took, fsync included, and with its error. It must not block.
+	Observe func(took time.Duration, err error)
 	// Holder says who has the store; it is written beside the file for the
 	// error that the next one gets. Default: the program's name.
 	Holder string
@@ -115,7 +118,7 @@ func Open(o Options) (*Store, error) {
 		proven:      true, // openFile has synced
 	}
 	s.queue.wake = make(chan struct{}, 1)
-	s.health.init()
+	s.health.init(o.Observe)
 	writeHolder(&o)
 	go s.write()
 	return s, nil

@@ -53,6 +53,7 @@ type Bot struct {
 	breaker *gobreaker.CircuitBreaker[struct{}] // guards the Bot API
 	fail    *failRate                           // of the present registration; changed under mu
 	arrived arrivals
+	counts  *intakeCounts
 
 	secrets   secrets    // that the listener takes besides the wanted one
 	migration *migration // nil for a bot that only polls
@@ -105,6 +106,7 @@ func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, healt
 		stall:    stall{window: o.Thresholds.Stall},
 		telegram: telegramErrors{t: o.Thresholds},
 		fail:     newFailRate(o.Thresholds),
+		counts:   newIntakeCounts(),
 	}
 	if o.Webhook != nil {
 		u, err := url.Parse(o.Webhook.Params.URL)
@@ -407,7 +409,7 @@ func (b *Bot) enter(ctx context.Context, e failover.Event, n failover.State, f f
 	switch {
 	case f.Job != failover.NoJob:
 		if n.Epoch != old.Epoch {
-			b.begin(e, old, n, f, onset)
+			b.begin(e, old, n, onset)
 		}
 		if b.current != nil {
 			b.current.Attempts++

@@ -95,9 +95,9 @@ const (
 	criticalLeft, criticalShare = 3 * 24 * time.Hour, 30
 )
 
-// expirySeverity says how bad it is that a certificate with these bounds ends when
-// it does; empty if it isn't.
-func expirySeverity(notBefore, notAfter, now time.Time) warning.Severity {
+// ExpirySeverity says how bad it is that a certificate with these bounds ends when
+// it does; empty if it isn't. now is Telegram's clock.
+func ExpirySeverity(notBefore, notAfter, now time.Time) warning.Severity {
 	life, left := notAfter.Sub(notBefore), notAfter.Sub(now)
 	switch {
 	case left <= min(criticalLeft, life/criticalShare):
@@ -112,7 +112,7 @@ func expirySeverity(notBefore, notAfter, now time.Time) warning.Severity {
 
 // expiry is the condition of an end that comes near.
 func expiry(host string, notBefore, notAfter, now time.Time, renewal string) (warning.Condition, bool) {
-	severity := expirySeverity(notBefore, notAfter, now)
+	severity := ExpirySeverity(notBefore, notAfter, now)
 	if severity == "" {
 		return warning.Condition{}, false
 	}

@@ -50,7 +50,7 @@ func TestExpirySeverity(t *testing.T) {
 		{"long over", 90 * day, -90 * day, critical},
 	} {
 		end := start.Add(c.life)
-		if got := expirySeverity(start, end, end.Add(-c.left)); got != c.want {
+		if got := ExpirySeverity(start, end, end.Add(-c.left)); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
 	}

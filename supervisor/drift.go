@@ -76,15 +76,26 @@ func driftOf(want botapi.SetWebhook, info botapi.WebhookInfo) drift {
 	return d
 }
 
-func (d drift) any() bool { return d.updates || len(d.others) > 0 }
+// Differences lists, in words, what Telegram has otherwise than the set that was
+// asked for. The URL is not judged, because another one is another webhook, and the
+// secret can't be seen.
+func Differences(asked botapi.SetWebhook, has botapi.WebhookInfo) []string {
+	return driftOf(asked, has).words()
+}
 
-func (d drift) read(since time.Time) Reading {
-	r := Reading{Signal: SignalDrift}
+func (d drift) words() []string {
 	all := slices.Clone(d.others)
 	if d.updates {
 		all = append(all, "allowed_updates differ")
 	}
-	if len(all) > 0 {
+	return all
+}
+
+func (d drift) any() bool { return d.updates || len(d.others) > 0 }
+
+func (d drift) read(since time.Time) Reading {
+	r := Reading{Signal: SignalDrift}
+	if all := d.words(); len(all) > 0 {
 		r.Level, r.Since = Tripped, since
 		r.Evidence = "somebody changed the registration: " + strings.Join(all, "; ")
 	}

@@ -39,6 +39,10 @@ const (
 	// Level what became of it, Evidence the operator's reason, Seconds its lease and
 	// Count how much it hit.
 	EventFault = "fault"
+	// EventWarning: a warning was raised, or is over; Name is its code, Level raised
+	// or cleared. Of one that is over, Seconds is how long it was up. Count is how
+	// many changes before it were left out, because it flaps.
+	EventWarning = "warning"
 	// EventNotice: people were told of warnings, or could not be; Name is the channel,
 	// Level which of the two, Evidence what and Count of how many.
 	EventNotice = "notice"
@@ -48,7 +52,7 @@ const (
 
 // EventKinds lists the kinds that are journaled.
 func EventKinds() []string {
-	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret, EventFault, EventNotice}
+	return []string{EventPhase, EventHandover, EventFirstUpdate, EventTrial, EventWould, EventOperator, EventForeign, EventLoss, EventSecret, EventFault, EventNotice, EventWarning}
 }
 
 // Event is one line of a bot's story. It holds neither token nor message text.
@@ -67,6 +71,7 @@ type Event struct {
 	Count    int       `json:"count,omitempty"`
 	Seconds  float64   `json:"seconds,omitempty"` // a duration, by Kind
 	Error    string    `json:"error,omitempty"`
+	Severity string    `json:"severity,omitempty"` // of a warning
 	Handover *Handover `json:"handover,omitempty"`
 	// Fault is the number of an injected fault. Drill says that such a fault is what
 	// the change of phase comes from.
@@ -90,6 +95,24 @@ type Handover struct {
 	// Drill: it is the doing of a fault that was injected on purpose.
 	Drill bool   `json:"drill,omitempty"`
 	Steps []Step `json:"steps"`
+}
+
+// Whose doing a handover is.
+const (
+	ByAutomatic = "automatic"
+	ByOperator  = "operator"
+	ByDrill     = "drill" // a failover that an injected fault has caused, and the failback from it
+)
+
+// By is one of the By constants.
+func (h Handover) By() string {
+	switch {
+	case h.Cause.Name == failover.CauseOperator:
+		return ByOperator
+	case h.Drill:
+		return ByDrill
+	}
+	return ByAutomatic
 }
 
 // Step is one named step of a handover.
@@ -117,7 +140,15 @@ func (e Event) entry() (store.Entry, error) {
 // emit logs the event, shows it to the observer, and counts it. The journal is
 // written by [Bot.record] or together with the state.
 func (b *Bot) emit(e Event) {
-	l := b.log.WithLevel(e.level()) //nolint:zerologlint // sent below
+	tell(b.log, e)
+	if b.opt.Observe != nil {
+		b.opt.Observe(e)
+	}
+}
+
+// tell writes the event into the log.
+func tell(log zerolog.Logger, e Event) {
+	l := log.WithLevel(e.level()) //nolint:zerologlint // sent below
 	l.Str("event", e.Kind).Uint64("epoch", e.Epoch)
 	str := func(key, v string) {
 		if v != "" {
@@ -146,11 +177,11 @@ func (b *Bot) emit(e Event) {
 	}
 	if e.By != nil {
 		l.Str("by", e.By.User).Int64("by_uid", e.By.UID).Int64("by_pid", e.By.PID)
+		if e.By.Remote != "" {
+			l.Str("by_remote", e.By.Remote)
+		}
 	}
 	l.Msg(eventMessage(e))
-	if b.opt.Observe != nil {
-		b.opt.Observe(e)
-	}
 }
 
 // level is the event's weight in the log.

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -109,7 +110,7 @@ type tape struct {
 }
 
 func matches(e store.Entry, q console.EventsQuery) bool {
-	return !e.At.Before(q.Since) && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind))
+	return !e.At.Before(q.Since) && (q.Until.IsZero() || e.At.Before(q.Until)) && (len(q.Kinds) == 0 || slices.Contains(q.Kinds, e.Kind))
 }
 
 // read finds up to Limit entries that match, from the position on. gone counts
@@ -172,11 +173,12 @@ func (t *tape) tail(q console.EventsQuery) error {
 // the newest and is done with all.
 func merge(tapes []*tape, limit int, tail bool) []console.Event {
 	var all []console.Event
+	var last store.Entry
 	left := make([][]store.Entry, len(tapes))
 	for i, t := range tapes {
 		left[i] = t.found
 	}
-	for tail || len(all) < limit {
+	for {
 		first := -1
 		for i, l := range left {
 			if len(l) > 0 && (first < 0 || l[0].At.Before(left[first][0].At)) {
@@ -187,9 +189,18 @@ func merge(tapes []*tape, limit int, tail bool) []console.Event {
 			break
 		}
 		e := left[first][0]
+		// What concerns all bots stands in each journal, and is told once.
+		again := len(all) > 0 && processWide(e.Kind) && e.Kind == last.Kind && e.At.Equal(last.At) && bytes.Equal(e.Data, last.Data)
+		if !again && !tail && len(all) == limit {
+			break
+		}
 		left[first] = left[first][1:]
 		tapes[first].at = e.Seq
-		all = append(all, console.Event{Seq: e.Seq, At: e.At, Bot: tapes[first].bot.opt.Name, Kind: e.Kind, Data: json.RawMessage(e.Data)})
+		if again {
+			continue
+		}
+		last = e
+		all = append(all, console.Event{Seq: e.Seq, At: e.At, Bot: ofBot(e, tapes[first].bot.opt.Name), Kind: e.Kind, Data: json.RawMessage(e.Data)})
 	}
 	for i, t := range tapes {
 		if len(left[i]) == 0 {
@@ -200,4 +211,18 @@ func merge(tapes []*tape, limit int, tail bool) []console.Event {
 		all = all[max(0, len(all)-limit):]
 	}
 	return all
+}
+
+// ofBot is the bot that an entry concerns; empty for all.
+func ofBot(e store.Entry, journal string) string {
+	if !processWide(e.Kind) {
+		return journal
+	}
+	var named struct {
+		Bot *string `json:"bot"`
+	}
+	if json.Unmarshal(e.Data, &named) == nil && named.Bot != nil && *named.Bot == "" {
+		return ""
+	}
+	return journal
 }

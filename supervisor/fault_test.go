@@ -12,6 +12,8 @@ import (
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/warning"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // TestFailoversOfFaults: what an injected fault causes is a drill's, and so is what
@@ -34,8 +36,11 @@ func TestFailoversOfFaults(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *testWorld) {
 				var mu sync.Mutex
 				var faults []supervisor.Fault
+				reg := prometheus.NewRegistry()
+				w.reg = reg
 				w.injected = func() []supervisor.Fault { mu.Lock(); defer mu.Unlock(); return faults }
 				h, stop := w.proven(t, 10)
+				before := map[string]int{supervisor.ByDrill: handovers(t, reg, supervisor.ByDrill), supervisor.ByAutomatic: handovers(t, reg, supervisor.ByAutomatic)}
 				mu.Lock()
 				f := c.fault
 				f.Kind, f.By, f.Reason, f.Since = "net.refuse", "alice (pid 1)", "rehearsal", time.Now()
@@ -77,6 +82,16 @@ func TestFailoversOfFaults(t *testing.T) {
 				raw, err := l.Load("state")
 				must0(t, err)
 				must0(t, json.Unmarshal(raw, &state))
+				by := map[bool]string{true: supervisor.ByDrill, false: supervisor.ByAutomatic}
+				for doing, began := range before {
+					want := 0
+					if doing == by[c.drill] {
+						want = 2
+					}
+					if n := handovers(t, reg, doing) - began; n != want {
+						t.Errorf("the metric counts %d handovers by %s", n, doing)
+					}
+				}
 				if counted := !state.Failovers[0].IsZero(); counted == c.drill {
 					t.Errorf("counted: %v", counted)
 				}
@@ -89,6 +104,28 @@ func TestFailoversOfFaults(t *testing.T) {
 			})
 		})
 	}
+}
+
+// handovers is how many the metric counts of one's doing.
+func handovers(t *testing.T, reg prometheus.Gatherer, by string) (n int) {
+	t.Helper()
+	families, err := reg.Gather()
+	must0(t, err)
+	for _, f := range families {
+		if f.GetName() != "dualgram_handovers_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if labels["by"] == by {
+				n += int(m.GetCounter().GetValue())
+			}
+		}
+	}
+	return n
 }
 
 // TestNoteFault: what becomes of a fault is in the journal of each bot that it

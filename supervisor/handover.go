@@ -77,6 +77,7 @@ func (b *Bot) worker(ctx context.Context) {
 		case j := <-b.work:
 			e, done := w.do(ctx, j)
 			if done {
+				b.metrics.attempted(j.kind, e)
 				e.At, e.Epoch = time.Now(), j.epoch
 				b.post(ctx, func() { b.step(ctx, e) })
 			}

@@ -17,8 +17,9 @@ func (b *Bot) Accept(ctx context.Context, batch transport.Batch) (transport.Rece
 	}
 	now := time.Now()
 	b.metrics.accepted(batch.Source, r, now)
-	if len(r.Items) > r.Count(transport.StatusDuplicate) {
+	if fresh := len(r.Items) - r.Count(transport.StatusDuplicate); fresh > 0 {
 		b.arrived.took(batch.Source, now)
+		b.counts.add(batch.Source, fresh, now)
 	}
 	return r, nil
 }

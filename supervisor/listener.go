@@ -40,7 +40,7 @@ func (l *listener) open(ctx context.Context) error {
 	listen := l.opt.Listen
 	o := webhook.Options{
 		Listen: l.opt.Address, TLS: l.opt.TLS, MaxConns: l.opt.MaxConns,
-		WrapListener: l.opt.WrapListener, WrapHandler: l.opt.WrapHandler, AllowConn: l.opt.AllowConn,
+		WrapListener: l.opt.WrapListener, WrapRequest: l.opt.WrapRequest, WrapHandler: l.opt.WrapHandler, AllowConn: l.opt.AllowConn,
 		Observe: l.stray, ObserveConn: l.connEvent,
 	}
 	if r := l.opt.Responder; r != nil {

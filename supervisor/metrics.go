@@ -24,6 +24,7 @@ type metrics struct {
 	epoch        *prometheus.GaugeVec
 	frozen       *prometheus.GaugeVec
 	handovers    *prometheus.CounterVec
+	attempts     *prometheus.CounterVec
 	handoverTime *prometheus.HistogramVec
 	stepTime     *prometheus.HistogramVec
 	firstTime    *prometheus.HistogramVec
@@ -84,7 +85,8 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		modeSince:      gauge("phase_last_change_timestamp_seconds", "When the bot entered its phase."),
 		epoch:          gauge("epoch", "Number of handovers begun since the store was made."),
 		frozen:         gauge("failback_frozen", "1 while failback is forbidden until an operator acknowledges."),
-		handovers:      counter("handovers_total", "Handovers begun, by target mode and cause.", "to", "cause"),
+		handovers:      counter("handovers_total", "Handovers begun, by target mode, cause, and whose doing it is: automatic, operator or drill.", "to", "cause", "by"),
+		attempts:       counter("handover_attempts_total", "Attempts of handovers that have ended. One that failed is repeated; a failback that failed ends in polling.", "to", "result"),
 		handoverTime:   histogram("handover_duration_seconds", "From the onset that the signal saw to the new transport's first answer.", handoverBuckets, "to"),
 		stepTime:       histogram("handover_step_duration_seconds", "Duration of one step of a handover.", quick, "step"),
 		firstTime:      histogram("handover_first_update_seconds", "From the onset that the signal saw to the first new update by the new transport.", handoverBuckets, "to"),
@@ -99,7 +101,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		deliverFor:     histogram("delivery_duration_seconds", "How long the bot took to take or refuse one update.", quick),
 		waited:         histogram("update_wait_seconds", "From receiving an update to the bot having taken it.", append(quick, 300, 3600)),
 		requests:       counter("webhook_requests_total", "Requests to the webhook, by cause of the answer.", "cause"),
-		requestTime:    histogram("webhook_request_duration_seconds", "From request headers read to the answer, authenticated requests only.", quick),
+		requestTime:    histogram("webhook_request_duration_seconds", "From request headers read to the first byte of the answer, authenticated requests only.", quick),
 		conns:          counter("webhook_connection_events_total", "What happened to connections below HTTP. The bot label is empty: a listener is shared.", "kind", "reason"),
 		pending:        gauge("telegram_pending_updates", "pending_update_count as Telegram last reported it."),
 		probes:         counter("probes_total", "Probes of the webhook from outside, by the stage that failed; ok if none did.", "stage"),
@@ -171,59 +173,24 @@ func (m *metrics) bot(name string) *botMetrics {
 	for _, r := range []dispatch.Result{dispatch.Taken, dispatch.Failed, dispatch.Buried} {
 		b.results[r] = m.deliveries.WithLabelValues(name, string(r))
 	}
-	for _, to := range []string{failover.ModeWebhook.String(), failover.ModePolling.String()} {
-		m.handoverTime.WithLabelValues(name, to)
-		m.firstTime.WithLabelValues(name, to)
-	}
-	for _, c := range botapi.WebhookErrorClasses() {
-		m.telegramErrors.WithLabelValues(name, string(c))
-	}
-	for _, s := range []probe.Stage{"", probe.StageDNS, probe.StageConnect, probe.StageTLS, probe.StageHTTP, probe.StageProof} {
-		m.probes.WithLabelValues(name, stageName(s))
-	}
-	m.probeTime.WithLabelValues(name)
-	for _, s := range Signals() {
-		m.signals.WithLabelValues(name, s)
-		m.trips.WithLabelValues(name, s)
-		m.handovers.WithLabelValues(name, failover.ModePolling.String(), s)
-	}
-	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), failover.CauseHoldDownOver)
-	m.handovers.WithLabelValues(name, failover.ModeWebhook.String(), CauseSecretRotation)
-	for _, c := range []string{"lost", "expired_suspected"} {
-		m.losses.WithLabelValues(name, c)
-	}
-	for _, c := range []botapi.Conflict{botapi.ConflictWebhookActive, botapi.ConflictOtherGetUpdates, botapi.ConflictSetWebhook, botapi.ConflictOtherSetWebhook, botapi.ConflictUnknown} {
-		m.conflicts.WithLabelValues(name, string(c))
-	}
-	m.pollKicks.WithLabelValues(name)
-	m.replies.WithLabelValues(name)
-	m.frozen.WithLabelValues(name)
-	m.standbyOK.WithLabelValues(name)
+	b.zero()
 	b.phase(failover.State{Since: time.Now()})
 	return b
 }
 
 func (b *botMetrics) phase(s failover.State) {
 	for _, p := range failover.Phases() {
-		v := 0.0
-		if p == s.Phase {
-			v = 1
-		}
-		b.m.phaseIs.WithLabelValues(b.name, p.String()).Set(v)
+		b.m.phaseIs.WithLabelValues(b.name, p.String()).Set(flag(p == s.Phase))
 	}
 	b.m.modeSince.WithLabelValues(b.name).Set(seconds(s.Since))
 	b.m.epoch.WithLabelValues(b.name).Set(float64(s.Epoch))
-	frozen := 0.0
-	if s.Frozen {
-		frozen = 1
-	}
-	b.m.frozen.WithLabelValues(b.name).Set(frozen)
+	b.m.frozen.WithLabelValues(b.name).Set(flag(s.Frozen))
 }
 
 func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
-func (b *botMetrics) handoverBegun(s failover.State, _ failover.Effects) {
-	b.m.handovers.WithLabelValues(b.name, s.Mode().String(), s.Cause.Name).Inc()
+func (b *botMetrics) handoverBegun(h Handover) {
+	b.m.handovers.WithLabelValues(b.name, h.To.String(), h.Cause.Name, h.By()).Inc()
 }
 
 func (b *botMetrics) handoverDone(h Handover) {
@@ -239,11 +206,7 @@ func (b *botMetrics) step(s Step) {
 }
 
 func (b *botMetrics) would(f failover.Effects) {
-	to := failover.ModePolling
-	if f.Would == failover.JobToWebhook {
-		to = failover.ModeWebhook
-	}
-	b.m.woulds.WithLabelValues(b.name, to.String(), f.WouldWhy).Inc()
+	b.m.woulds.WithLabelValues(b.name, jobMode(f.Would).String(), f.WouldWhy).Inc()
 }
 
 func (b *botMetrics) signal(r Reading) {
@@ -315,11 +278,7 @@ func (b *botMetrics) telegramError(c botapi.WebhookErrorClass) {
 }
 
 func (b *botMetrics) standby(ok bool) {
-	v := 0.0
-	if ok {
-		v = 1
-	}
-	b.m.standbyOK.WithLabelValues(b.name).Set(v)
+	b.m.standbyOK.WithLabelValues(b.name).Set(flag(ok))
 }
 
 func (b *botMetrics) conflict(c botapi.Conflict) {

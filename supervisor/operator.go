@@ -51,6 +51,7 @@ type audit struct {
 var commands = map[string]failover.Command{
 	console.SwitchWebhook: failover.SwitchWebhook, console.SwitchPolling: failover.SwitchPolling,
 	console.SwitchAuto: failover.SwitchAuto, console.HoldMode: failover.Hold, console.AckFreeze: failover.Ack,
+	console.EndHoldDown: failover.Failback,
 }
 
 // Command carries out an operator's word on one bot, without the guards of

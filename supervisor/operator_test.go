@@ -489,6 +489,17 @@ func TestWarningsTold(t *testing.T) {
 		if want := []string{"raised test on_standby warning", "raised  store_failing critical", "cleared  store_failing critical", "cleared test on_standby warning"}; !slices.Equal(told, want) {
 			t.Errorf("log:\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
 		}
+		// The journal has them too, what befell the store included, each with its time.
+		var kept []string
+		for _, e := range w.told(t, h, supervisor.EventWarning) {
+			kept = append(kept, strings.Join([]string{e.Level, e.Bot, e.Name, e.Severity}, " "))
+			if (e.Level == "cleared") != (e.Seconds > 0) || (e.Level == "raised") != (e.Evidence != "") || e.Count != 0 {
+				t.Errorf("%+v", e)
+			}
+		}
+		if !slices.Equal(kept, told) {
+			t.Errorf("journal:\n%s\nlog\n%s", strings.Join(kept, "\n"), strings.Join(told, "\n"))
+		}
 		w.settle(t, h, stop, time.Now())
 	})
 }
@@ -593,9 +604,39 @@ func TestEventsOverBots(t *testing.T) {
 	}
 	_, err = sup.Events(t.Context(), console.EventsQuery{Bots: []string{"z"}})
 	failure(t, err, console.CodeUnknownBot)
+	// What concerns all bots stands in each journal and is told once, also where a page
+	// ends; of one bot it is told as well.
+	whole := store.Entry{At: t0.Add(20 * time.Second), Kind: supervisor.EventWarning, Data: []byte(`{"bot":"","name":"store_slow"}`)}
+	for _, l := range ledgers {
+		must0(t, l.Save(t.Context(), nil, whole))
+	}
+	for limit := 1; limit <= 3; limit++ {
+		n, cursor := 0, ""
+		for range 30 {
+			page := get(console.EventsQuery{Cursor: cursor, Limit: limit})
+			for _, e := range page.Events {
+				if e.Kind == supervisor.EventWarning {
+					n++
+					if e.Bot != "" {
+						t.Errorf("%+v", e)
+					}
+				}
+			}
+			cursor = page.Cursor
+		}
+		if n != 1 {
+			t.Errorf("limit %d: what concerns all is told %d times", limit, n)
+		}
+	}
+	if page = get(console.EventsQuery{Tail: true, Limit: 5, Bots: []string{"b"}, Kinds: []string{supervisor.EventWarning}}); len(page.Events) != 1 {
+		t.Errorf("%+v", page)
+	}
+	if page = get(console.EventsQuery{Since: t0.Add(4 * time.Second), Until: t0.Add(6 * time.Second), Limit: 100}); len(page.Events) != 2 {
+		t.Errorf("until: %+v", page.Events)
+	}
 	// A store that was made anew is told from its beginning.
 	after = 4000
-	if page = get(console.EventsQuery{After: &after, Bots: []string{"b"}, Limit: 10}); len(page.Events) != 4 {
+	if page = get(console.EventsQuery{After: &after, Bots: []string{"b"}, Limit: 10}); len(page.Events) != 5 {
 		t.Errorf("%+v", page)
 	}
 	// What the journal has dropped is counted.

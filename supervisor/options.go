@@ -14,6 +14,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor/dispatch"
 	"dualgram/supervisor/failover"
+	"dualgram/supervisor/warning"
 	"dualgram/transport"
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
@@ -64,6 +65,10 @@ type Options struct {
 	// a drill's: it is not counted. Nil: there never are any. It is called often and
 	// from many goroutines.
 	Faults func() []Fault
+	// Conditions lists warnings that others than the supervisor know of, such as
+	// those about drills. Nil: there are none. It is called often and from many
+	// goroutines, and must not ask anybody.
+	Conditions func(now time.Time) []warning.Condition
 }
 
 // ListenerOptions describes one address that webhooks are received on. Bots may
@@ -75,8 +80,9 @@ type ListenerOptions struct {
 	TLS *tls.Config
 	// Listen opens the socket; nil means net.Listen("tcp", Address).
 	Listen func(ctx context.Context, address string) (net.Listener, error)
-	// WrapListener and WrapHandler are seams for faults; nil means none.
+	// WrapListener, WrapRequest and WrapHandler are seams for faults; nil means none.
 	WrapListener func(net.Listener) net.Listener
+	WrapRequest  func(*http.Request) *http.Request
 	WrapHandler  func(http.Handler) http.Handler
 	// Responder answers the probes of the bots behind this listener; nil: there
 	// are none.

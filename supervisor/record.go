@@ -12,14 +12,14 @@ import (
 func encode(s failover.State) ([]byte, error) { return json.Marshal(s) }
 
 // begin opens the record of a handover.
-func (b *Bot) begin(e failover.Event, old, n failover.State, f failover.Effects, onset []time.Time) {
+func (b *Bot) begin(e failover.Event, old, n failover.State, onset []time.Time) {
 	b.current = &Handover{Epoch: n.Epoch, From: old.Mode(), To: n.Mode(), Cause: n.Cause, Onset: e.At, Decided: e.At,
 		Drill: n.Drill && n.Cause.Name != failover.CauseOperator}
 	if len(onset) > 0 && !onset[0].IsZero() {
 		b.current.Onset = onset[0]
 	}
 	b.arrived.expect()
-	b.metrics.handoverBegun(n, f)
+	b.metrics.handoverBegun(*b.current)
 }
 
 // stepped notes a step of the handover under way.

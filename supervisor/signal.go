@@ -97,7 +97,7 @@ type Thresholds struct {
 	FailWindow, FailBucket, FailSpan time.Duration
 	FailMin, FailRow                 int
 	FailShare                        float64
-	// Timeout (3 s) is the age at which a delivery in progress trips timeout.
+	// Timeout (2.25 s) is the age at which a delivery in progress trips timeout.
 	Timeout time.Duration
 	// TLSLead (2 min) is how long before a certificate's end tls trips.
 	TLSLead time.Duration
@@ -153,7 +153,7 @@ func (t Thresholds) WithDefaults() Thresholds {
 	dur(&t.FailWindow, 4*time.Second)
 	dur(&t.FailBucket, 500*time.Millisecond)
 	dur(&t.FailSpan, 1500*time.Millisecond)
-	dur(&t.Timeout, 3*time.Second)
+	dur(&t.Timeout, 2250*time.Millisecond)
 	dur(&t.TLSLead, 2*time.Minute)
 	dur(&t.Stall, 3*time.Second)
 	dur(&t.StallProbe, time.Second)

@@ -261,7 +261,7 @@ func TestTelegramsOwn(t *testing.T) {
 	echo := "Wrong response from the webhook: POST /hook-path HTTP/1.1\nX-Telegram-Bot-Api-Secret-Token: the-secret\n\n{\"update_id\":1,\n\"message\":{\"text\":\"hello\"}}"
 	for message, want := range map[string]string{"": "", echo: "protocol", "Connection refused": "Connection refused",
 		"Wrong response from the webhook: 502 the-secret": "status 502"} {
-		if got := telegramsOwn(message); got != want {
+		if got := botapi.ShowWebhookError(message); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

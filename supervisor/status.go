@@ -7,6 +7,7 @@ import (
 	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 	"dualgram/supervisor/warning"
+	"dualgram/transport/botapi"
 )
 
 // Status implements [console.StatusProvider]. It reads what is known and asks
@@ -53,6 +54,10 @@ func (b *Bot) status(v view, now time.Time) console.Bot {
 		StandbyReady: !v.Blind && v.Standby == nil, ForeignWebhook: v.Foreign,
 		Signals: []console.Signal{}, Warnings: []console.Warning{},
 	}
+	c.Breakers.BotAPI = v.BotAPI
+	if b.opt.Webhook != nil {
+		c.Breakers.Deliveries = v.Deliveries
+	}
 	if v.Standby != nil {
 		c.StandbyError = v.Standby.Error()
 	}
@@ -72,6 +77,7 @@ func (b *Bot) status(v view, now time.Time) console.Bot {
 		n := int64(v.Info.PendingUpdateCount)
 		c.PendingAtTelegram = &n
 	}
+	c.Next = b.next(v, now)
 	c.Webhook = b.webhookStatus(v)
 	for _, r := range v.Readings {
 		c.Signals = append(c.Signals, console.Signal{Name: r.Signal, State: r.Level.String(), Since: r.Since, Detail: r.Evidence})
@@ -82,6 +88,19 @@ func (b *Bot) status(v view, now time.Time) console.Bot {
 	return c
 }
 
+// next says what happens by itself, from what was published last.
+func (b *Bot) next(v view, now time.Time) string {
+	s := v.State
+	switch {
+	case s.Phase == failover.Starting:
+		return "It takes up its mode as soon as the Bot API has answered."
+	case s.Trial && s.Phase == failover.Webhook && !s.Paused && s.Pin == failover.ModeNone && !b.opt.Policy.DryRun:
+		return "The webhook is on trial: it is proven after 20 s with traffic, after 65 s without. If anything speaks against it, polling takes over."
+	}
+	broken, _ := withheld(b.opt.Policy, v)
+	return outlook{Policy: b.opt.Policy, Name: b.opt.Name, Ready: v.Ready, NotReady: v.NotReady, Broken: broken.Signal}.of(s, now)
+}
+
 func (b *Bot) webhookStatus(v view) *console.Webhook {
 	if b.opt.Webhook == nil {
 		return nil
@@ -89,7 +108,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 	a := b.server.Arrivals(b.opt.Name)
 	w := &console.Webhook{URLHost: b.host, Registered: v.Owner == failover.Ours || v.Owner == failover.OursOther,
 		Listen: b.opt.Webhook.Listener, Listening: b.server.Serving(), LastArrivalAt: a.Last, InFlight: int64(a.InProgress),
-		LastErrorAt: v.Info.LastErrorDate, LastError: telegramsOwn(v.Info.LastErrorMessage), Probe: v.Probe}
+		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.ShowWebhookError(v.Info.LastErrorMessage), Probe: v.Probe}
 	if v.Owner == failover.Foreign {
 		w.LastErrorAt, w.LastError = time.Time{}, ""
 	}
@@ -102,14 +121,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 }
 
 func handoverStatus(h Handover) *console.Handover {
-	by := "automatic"
-	switch {
-	case h.Cause.Name == failover.CauseOperator:
-		by = "operator"
-	case h.Drill:
-		by = "drill"
-	}
-	out := &console.Handover{Epoch: h.Epoch, From: h.From.String(), To: h.To.String(), By: by, Reason: h.Cause.Name,
+	out := &console.Handover{Epoch: h.Epoch, From: h.From.String(), To: h.To.String(), By: h.By(), Reason: h.Cause.Name,
 		Evidence: h.Cause.Evidence, StartedAt: h.Decided, FinishedAt: h.Done, OK: !h.Done.IsZero(), Steps: []console.Step{}}
 	if out.OK {
 		out.TookMS = float64(h.Done.Sub(h.Decided).Microseconds()) / 1000

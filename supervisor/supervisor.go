@@ -27,6 +27,7 @@ type Supervisor struct {
 	order     []*listener
 	bots      []*Bot
 	started   time.Time
+	warned    chan Event // for the journals
 }
 
 // New checks the options and takes the listen addresses, so that what can't work
@@ -39,7 +40,7 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 	if o.Health == nil {
 		o.Health = func() store.Health { return store.Health{OK: true} }
 	}
-	s := &Supervisor{opt: o, log: o.Logger, listeners: map[string]*listener{}, started: time.Now()}
+	s := &Supervisor{opt: o, log: o.Logger, listeners: map[string]*listener{}, started: time.Now(), warned: make(chan Event, maxWarned)}
 	var err error
 	if s.metrics, err = newMetrics(o.Registry); err != nil {
 		return nil, err
@@ -61,6 +62,14 @@ func New(ctx context.Context, o Options) (*Supervisor, error) {
 		}
 	}
 	s.zeroWarnings()
+	if len(o.Listeners) > 0 {
+		s.metrics.zeroListener()
+	}
+	if o.Registry != nil {
+		if err := o.Registry.Register(scraped{s}); err != nil {
+			return nil, errors.Join(err, s.close())
+		}
+	}
 	return s, nil
 }
 
@@ -126,6 +135,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	loopCtx, stopLoops := context.WithCancel(ctx)
 	defer stopLoops()
 	loops.Go(func() { s.watchWarnings(loopCtx) })
+	loops.Go(func() { s.keepWarnings(loopCtx) })
 	for _, b := range s.bots {
 		lanes.Go(func() {
 			if err := b.lanes.Run(laneCtx); err != nil {

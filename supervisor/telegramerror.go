@@ -3,7 +3,6 @@ package supervisor
 import (
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"dualgram/transport/botapi"
@@ -147,18 +146,6 @@ func (w *telegramErrors) standing(n report, delivered time.Time, trial bool) boo
 }
 
 // words is the report for people.
-func (n report) words() string { return fmt.Sprintf("%q: %s", telegramsOwn(n.message), n.Hint()) }
-
-// telegramsOwn is what is Telegram's own of a last_error_message, which may quote
-// what a stranger answered, or an echo of our own delivery with its path, secret and
-// text.
-func telegramsOwn(message string) string {
-	text, _, _ := strings.Cut(message, "\n")
-	switch c := botapi.ClassifyWebhookError(message); {
-	case c.Class == botapi.WebhookErrorHTTP:
-		return fmt.Sprintf("status %d", c.Status)
-	case c.Class == botapi.WebhookErrorProtocol, c.Class == botapi.WebhookErrorUnknown, len(text) > 120:
-		return string(c.Class)
-	}
-	return botapi.Redact(text)
+func (n report) words() string {
+	return fmt.Sprintf("%q: %s", botapi.ShowWebhookError(n.message), n.Hint())
 }

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"net/netip"
 	"time"
 
 	"dualgram/supervisor/failover"
@@ -22,9 +23,12 @@ type view struct {
 	Foreign   string    // the foreign webhook, redacted
 	Rival     time.Time // since when another poller has been seen; zero if none
 	Skew      time.Duration
-	Probe     string    // ok, bad, unproven or disabled
-	ProbeSays string    // what the last probe said, if it was bad
-	Limited   time.Time // until then a 429 forbids getWebhookInfo
+	Probe     string     // ok, bad, unproven or disabled
+	ProbeSays string     // what the last probe said, if it was bad
+	Address   netip.Addr // that probes go to; invalid if the DNS decides
+	Limited   time.Time  // until then a 429 forbids getWebhookInfo
+	Ready     bool       // a failback would find everything in order
+	NotReady  string     // else why not
 	// Rotating is since when a change of the secret is under way; Former until
 	// when the one before is good; zero if not. Migrating and Unsigned tell of a
 	// migration: until when (zero if its end is not known yet) and how many.
@@ -33,6 +37,8 @@ type view struct {
 	MigratingUntil   time.Time
 	Unsigned         int64
 	Orders           orders
+	// Deliveries and BotAPI are the states of the two breakers.
+	Deliveries, BotAPI string
 }
 
 // publish lets readers see where the bot stands.
@@ -47,12 +53,15 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Ticked = now
 	b.view.Skew = b.skew
 	b.view.Probe, b.view.ProbeSays = b.probeState()
+	b.view.Address = b.probe.address
 	b.view.Limited = b.info.until
+	b.view.Ready, b.view.NotReady = b.ready()
 	b.view.Rotating, b.view.Former = b.rotation.since, b.rotation.until
 	if m := b.migration; m != nil {
 		b.view.Migrating, b.view.MigratingUntil, b.view.Unsigned = m.open.Load(), m.until, m.taken.Load()
 	}
 	b.view.Orders = b.orders
+	b.view.Deliveries, b.view.BotAPI = b.fail.breaker.State().String(), b.breaker.State().String()
 	b.view.Foreign = ""
 	if b.info.owner == failover.Foreign {
 		b.view.Foreign = botapi.RedactURL(b.info.last.URL)

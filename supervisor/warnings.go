@@ -34,6 +34,9 @@ func (s *Supervisor) conditions(views []view, now time.Time) []warning.Condition
 			Evidence: fmt.Sprintf("A commit has been in progress for %.1f s", now.Sub(h.InProgress).Seconds())})
 	}
 	all = append(all, s.faultConditions()...)
+	if s.opt.Conditions != nil {
+		all = append(all, s.opt.Conditions(now)...)
+	}
 	for i, b := range s.bots {
 		all = append(all, b.conditions(views[i], now)...)
 	}
@@ -186,6 +189,7 @@ func (s *Supervisor) zeroWarnings() {
 // watchWarnings tells log and metrics, until the context ends.
 func (s *Supervisor) watchWarnings(ctx context.Context) {
 	var told warning.Log
+	var damper warning.Damper
 	up := map[[3]string]bool{}
 	ticker := time.NewTicker(warnEvery)
 	defer ticker.Stop()
@@ -220,7 +224,24 @@ func (s *Supervisor) watchWarnings(ctx context.Context) {
 			}
 			s.logWarning(l, a, "raised").Str("text", a.Text).Msg("warning raised")
 		}
+		for _, c := range damper.Update(raised, cleared, now) {
+			select {
+			case s.warned <- warningEvent(c):
+			default: // the store has failed for long; the log has the line
+			}
+		}
 	}
+}
+
+// warningEvent is a warning's change as the journal tells it.
+func warningEvent(c warning.Change) Event {
+	e := Event{At: c.At, Bot: c.Bot, Kind: EventWarning, Name: string(c.Code), Level: "cleared", Severity: string(c.Severity), Count: c.Missed}
+	if c.Raised {
+		e.Level, e.Evidence = "raised", c.Evidence
+	} else {
+		e.Seconds = c.Lasted.Seconds()
+	}
+	return e
 }
 
 // logWarning begins a line of the log; the caller ends it.

@@ -1,6 +1,8 @@
 package drill
 
 import (
+	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -28,6 +30,23 @@ func (f *acting) lapsed(now time.Time) bool {
 	}
 }
 
+// plan asks whether each fault could be carried out, before anything is broken and
+// in a dry run too.
+func (r *run) plan(ctx context.Context) {
+	host, ok := r.d.o.Host.(Planner)
+	if !ok {
+		return
+	}
+	for i, a := range r.exp.Method {
+		if a.Fault == "" {
+			continue
+		}
+		if err := host.Plan(ctx, a.Spec(r.j.Seed+uint64(i))); err != nil {
+			r.refuse(RefusedFault, fmt.Sprintf("%s: %v", a.Fault, err))
+		}
+	}
+}
+
 // inject begins a fault, with a lease that is far shorter than the fault.
 func (r *run) inject(action int) {
 	a := r.exp.Method[action]
@@ -43,7 +62,7 @@ func (r *run) inject(action int) {
 		return
 	}
 	spec := a.Spec(r.j.Seed + uint64(action))
-	spec.For = min(spec.For, LeaseFor)
+	spec.Most, spec.For = spec.For, min(spec.For, LeaseFor)
 	f, err := r.d.o.Host.Inject(r.stop, spec)
 	if err != nil {
 		r.j.Run[i].Status, r.j.Run[i].Error, r.j.Run[i].End = "failed", err.Error(), time.Now()

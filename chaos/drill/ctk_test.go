@@ -51,7 +51,7 @@ func TestSideBySide(t *testing.T) {
 		}
 	}
 	a, b := theirs.Method[0], ours.Method[0]
-	if a.Name != b.Name || a.Pauses.After != b.For.D().Seconds() || a.Provider.Arguments != "chaos inject "+string(b.Fault)+" --for 90s" {
+	if a.Name != b.Name || a.Pauses.After != b.For.D().Seconds() || a.Provider.Arguments != "chaos inject "+string(b.Fault)+" --for "+b.For.String() {
 		t.Errorf("%+v\n%+v", a, b)
 	}
 	if len(theirs.Rollbacks) != 1 {

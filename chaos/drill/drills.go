@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +30,8 @@ type Options struct {
 	Policy     Policy
 	Version    string // the program's
 	ConfigHash string // of the configuration in force, without secrets
-	Simulated  bool
+	// Simulator says what is played; nil means a live bot.
+	Simulator *Simulator
 	// Schedules are run by [Drills.Run], each with a seed made of the names of bot
 	// and experiment unless it has one. Lookup finds their experiments, nil means
 	// the shipped ones.
@@ -53,10 +55,16 @@ type Drills struct {
 
 	observing sync.Mutex // held while the observer is told
 
+	runningID atomic.Pointer[string] // nil: nothing runs
+
 	mu      sync.Mutex
 	halt    *Halt
 	running *run
 	at      Progress // of running
+	pasts   map[string]Past
+	runs    map[string]map[Outcome]uint64
+
+	since []time.Time // since when each schedule has been in force; not changed after New
 }
 
 // Request asks for a run.
@@ -84,6 +92,7 @@ type Progress struct {
 	Experiment string        `json:"experiment"`
 	Stage      Stage         `json:"stage"`
 	Started    time.Time     `json:"started"`
+	Who        Who           `json:"who"`
 	Text       string        `json:"text"` // what happens, for people
 	Sample     *Sample       `json:"sample,omitempty"`
 	Left       time.Duration `json:"left"` // until the stage ends, at the latest
@@ -94,7 +103,7 @@ type Progress struct {
 // ended in mid-drill the last time. A history that doesn't verify is an error
 // ([*ChainError]); nothing may be added to it.
 func New(ctx context.Context, o Options) (*Drills, error) {
-	d := &Drills{o: o, born: time.Now()}
+	d := &Drills{o: o, born: time.Now(), pasts: map[string]Past{}, runs: map[string]map[Outcome]uint64{}}
 	d.o.Schedules = slices.Clone(o.Schedules)
 	for i := range d.o.Schedules {
 		s := &d.o.Schedules[i]
@@ -121,6 +130,9 @@ func New(ctx context.Context, o Options) (*Drills, error) {
 		d.last = records[n-1]
 	}
 	if d.halt, err = lever(records); err != nil {
+		return nil, err
+	}
+	if err := d.recall(records); err != nil {
 		return nil, err
 	}
 	if err := d.bury(ctx, records); err != nil {
@@ -170,32 +182,9 @@ func (d *Drills) bury(ctx context.Context, records []Record) error {
 	open.Reasons = []string{"the host ended while the drill was under way, and the fault with it; what followed was not watched"}
 	open.End = d.born
 	open.Duration = open.End.Sub(open.Start).Seconds()
+	d.remember(open)
+	d.count(open.Experiment.Name, open.Outcome)
 	return d.append(ctx, open.ID, RecordRun, open)
-}
-
-// inForce writes down schedules that are new or have changed, so that what is
-// overdue is known after a restart too.
-func (d *Drills) inForce(ctx context.Context, records []Record) error {
-	for _, s := range d.o.Schedules {
-		now := Standing{s.Experiment, s.Cron, s.zone().String(), Duration(s.Jitter)}
-		if was, _, ok := standing(records, s.Experiment); ok && was == now {
-			continue
-		}
-		if err := d.append(ctx, runID(d.born, "schedule-"+s.Experiment), RecordSchedule, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// standing is the schedule of an experiment by the history, and since when.
-func standing(records []Record, experiment string) (s Standing, since time.Time, ok bool) {
-	for _, r := range slices.Backward(records) {
-		if r.Kind == RecordSchedule && json.Unmarshal(r.Data, &s) == nil && s.Experiment == experiment {
-			return s, r.At, true
-		}
-	}
-	return Standing{}, time.Time{}, false
 }
 
 // append writes a record behind the last one.
@@ -243,6 +232,9 @@ func (d *Drills) Do(ctx context.Context, q Request) (*Journal, error) {
 		r.refuse(refused.Code, refused.Text)
 	} else {
 		defer d.leave(r)
+		if !q.DryRun {
+			d.count(r.exp.Name, "") // a counter must be seen at 0 before it is seen at 1
+		}
 		r.do(ctx)
 	}
 	j := r.j
@@ -253,6 +245,8 @@ func (d *Drills) Do(ctx context.Context, q Request) (*Journal, error) {
 	if q.DryRun || !d.o.Policy.Enabled {
 		return j, nil
 	}
+	d.remember(j)
+	d.count(j.Experiment.Name, j.Outcome)
 	return j, d.append(ctx, j.ID, RecordRun, j)
 }
 
@@ -274,8 +268,12 @@ func (d *Drills) newRun(q Request) *run {
 		Schema: SchemaJournal, ChaosLib: ctkVersion, Platform: runtime.GOOS + "/" + runtime.GOARCH, Node: node,
 		Experiment: *e.redacted(), Start: now, SteadyStates: SteadyStates{During: []SteadyState{}}, Run: []Step{}, Rollbacks: []Step{},
 		ID: runID(now, e.Name), Bot: d.o.Bot, Reasons: []string{}, Who: q.Who, Trigger: q.Trigger, Planned: q.Planned,
-		Simulated: d.o.Simulated, Leashed: d.o.Policy.Leashed, DryRun: q.DryRun, Seed: q.Seed,
+		Simulated: d.o.Simulator != nil, Leashed: d.o.Policy.Leashed, DryRun: q.DryRun, Seed: q.Seed,
 		Version: d.o.Version, ConfigHash: d.o.ConfigHash, Warnings: []WarningSeen{}, Events: []Event{}, Samples: []Sample{},
+	}
+	if s := d.o.Simulator; s != nil {
+		played := *s
+		r.j.Simulator = &played
 	}
 	return r
 }
@@ -288,13 +286,15 @@ func (d *Drills) admit(r *run) *Refusal {
 		return &Refusal{RefusedRunning, fmt.Sprintf("drill %s is under way for this bot; wait, or end it: dualgram drill halt", d.running.j.ID)}
 	}
 	d.running = r
-	d.at = Progress{ID: r.j.ID, Bot: r.j.Bot, Experiment: r.exp.Name, Stage: StageGate, Started: r.j.Start}
+	d.runningID.Store(&r.j.ID)
+	d.at = Progress{ID: r.j.ID, Bot: r.j.Bot, Experiment: r.exp.Name, Stage: StageGate, Started: r.j.Start, Who: r.j.Who}
 	return nil
 }
 
 func (d *Drills) leave(*run) {
 	d.mu.Lock()
 	d.running = nil
+	d.runningID.Store(nil)
 	d.mu.Unlock()
 }
 
@@ -320,15 +320,7 @@ func (d *Drills) told(p *Progress) {
 
 // situation is what the policy judges, but for who asks.
 func (d *Drills) situation(e *Experiment, f Facts) Situation {
-	s := Situation{Experiment: e, Facts: f, Halt: d.Halted(), Simulated: d.o.Simulated}
-	if js, err := d.Journals(context.Background()); err == nil {
-		for _, j := range js {
-			if j.Experiment.Name == e.Name && j.ran() {
-				s.LastRun = j.Start
-			}
-		}
-	}
-	return s
+	return Situation{Experiment: e, Facts: f, LastRun: d.past(e.Name).LastRun, Halt: d.Halted(), Simulated: d.o.Simulator != nil}
 }
 
 // ran says whether the run broke something. One that the host did not survive
@@ -355,6 +347,18 @@ func (d *Drills) Running() (Progress, bool) {
 	defer d.mu.Unlock()
 	return d.at, d.running != nil
 }
+
+// RunningID is the ID of the run under way, empty if there is none. It takes no
+// lock and costs next to nothing.
+func (d *Drills) RunningID() string {
+	if id := d.runningID.Load(); id != nil {
+		return *id
+	}
+	return ""
+}
+
+// Bot is the name of the bot that is drilled.
+func (d *Drills) Bot() string { return d.o.Bot }
 
 // Interrupt ends the faults of the run under way; the recovery is watched and
 // the outcome is [Interrupted]. It returns false if nothing runs.

@@ -83,6 +83,7 @@ func Actions() []string { return []string{"failback", "ack"} }
 type Expect struct {
 	Mode           string   `yaml:"mode" json:"mode,omitempty" doc:"polling: the host must fail over within the time below; webhook: it must not leave the webhook." enum:"webhook,polling"`
 	Within         Duration `yaml:"within" json:"within,omitempty" doc:"How soon polling must have taken over; 10s if left out."`
+	Signals        []string `yaml:"signals" json:"signals,omitempty" doc:"Signals that move the mode, one of which must be seen at least; any or none if left out."`
 	Warnings       []string `yaml:"warnings" json:"warnings,omitempty" doc:"Codes of warnings that must be shown at some time."`
 	ForbidWarnings []string `yaml:"forbid_warnings" json:"forbid_warnings,omitempty" doc:"Codes of warnings that must not be."`
 }

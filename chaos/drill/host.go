@@ -40,11 +40,11 @@ type Rollbacker interface {
 	Rollback(ctx context.Context, action string) error
 }
 
-// Pusher is a [Host] that can make traffic of its own. Only the simulator is
-// one: a live bot's traffic is real.
-type Pusher interface {
-	// Push makes Telegram hold one more update for the bot.
-	Push(ctx context.Context) error
+// Planner is a [Host] that can say beforehand what it could not do.
+type Planner interface {
+	// Plan returns the error that Inject would return because of the fault itself or
+	// of the configuration, such as a seam that is missing. Nothing changes.
+	Plan(ctx context.Context, s chaos.Spec) error
 }
 
 // Event is something that a drill's timeline is made of.

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"slices"
 	"time"
 
 	"dualgram/chaos"
@@ -48,13 +49,26 @@ type Journal struct {
 	MaxPending *int      `json:"max_pending,omitempty"`
 	// Warnings are those that were shown from the injection on.
 	Warnings []WarningSeen `json:"warnings"`
-	Events   []Event       `json:"events"`
-	Samples  []Sample      `json:"samples"`
+	// Simulator is what was played; nil if the host is a live one.
+	Simulator *Simulator `json:"simulator,omitempty"`
+	Events    []Event    `json:"events"`
+	Samples   []Sample   `json:"samples"`
 }
 
 // Ready says, of a dry run, whether the drill could have begun.
 func (j *Journal) Ready() bool {
 	return len(j.Refusals) == 0 && j.SteadyStates.Before != nil && j.SteadyStates.Before.Met
+}
+
+// Detected lists the signals that began to hold between the first injection and the
+// removal of the last fault, the first one first.
+func (j *Journal) Detected() (out []string) {
+	for _, e := range j.Events {
+		if e.Kind == EventDetected && !slices.Contains(out, e.Name) && !e.At.Before(j.Timeline.Inject) && !e.At.After(j.Timeline.Remove) {
+			out = append(out, e.Name)
+		}
+	}
+	return out
 }
 
 // Injected says whether anything was broken.

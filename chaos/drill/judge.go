@@ -178,13 +178,17 @@ type verdict struct {
 	aborted     string // why the faults were ended early
 	interrupted string
 	recovered   bool
-	watched     bool // the recovery was watched to its end
+	watched     bool  // the recovery was watched to its end
+	unread      error // why there are no books
 }
 
 // conclude sets the outcome and its reasons.
 func (v verdict) conclude(j *Journal) {
 	invalid := j.unproven()
 	deviations := j.deviations()
+	if v.unread != nil {
+		deviations = append(deviations, v.unread.Error())
+	}
 	j.Reasons = []string{}
 	if v.watched && !v.recovered {
 		j.Outcome = NotRecovered
@@ -276,6 +280,13 @@ func (j *Journal) deviations() (out []string) {
 			out = append(out, "the host left the webhook while the fault acted")
 		}
 	}
+	if detected := j.Detected(); len(x.Signals) > 0 && !slices.ContainsFunc(x.Signals, func(s string) bool { return slices.Contains(detected, s) }) {
+		what := "nothing was"
+		if len(detected) > 0 {
+			what = strings.Join(detected, ", ") + " was"
+		}
+		out = append(out, fmt.Sprintf("it was to be detected by %s, and %s", strings.Join(x.Signals, " or "), what))
+	}
 	seen := func(code string) bool {
 		return slices.ContainsFunc(j.Warnings, func(w WarningSeen) bool { return w.Code == code })
 	}
@@ -288,6 +299,9 @@ func (j *Journal) deviations() (out []string) {
 		if seen(c) {
 			out = append(out, fmt.Sprintf("the warning %s was shown", c))
 		}
+	}
+	if s := j.Simulator; s != nil && s.Books != nil {
+		out = append(out, s.Books.problems()...)
 	}
 	return out
 }

@@ -41,8 +41,8 @@ type junitFault struct {
 	Text    string `xml:",chardata"`
 }
 
-// junit is the report for a CI system: a case for each probe in each phase, and
-// one for the outcome.
+// junit is the report for a CI system: a case for each probe in each phase, one
+// for the simulator's books, and one for the outcome.
 func (r *Report) junit() (string, error) {
 	j := &r.Journal
 	class := "drill." + j.Experiment.Name
@@ -54,6 +54,13 @@ func (r *Report) junit() (string, error) {
 		c := junitCase{Class: class, Name: h.Phase + ": " + h.Name, Time: "0"}
 		if !h.Met {
 			c.Failure = &junitFault{h.Detail, h.Expr}
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	if sim := j.Simulator; sim != nil && sim.Books != nil {
+		c := junitCase{Class: class, Name: "the simulator's books", Time: "0"}
+		if bad := sim.Books.problems(); len(bad) > 0 {
+			c.Failure = &junitFault{bad[0], strings.Join(bad, "\n")}
 		}
 		s.Cases = append(s.Cases, c)
 	}

@@ -102,7 +102,7 @@ func (r *run) say(format string, args ...any) {
 
 // tell tells of the run's progress. Without a stage the last one stands.
 func (r *run) tell(stage Stage, left time.Duration, s Sample, text string) {
-	p := Progress{ID: r.j.ID, Bot: r.j.Bot, Experiment: r.exp.Name, Stage: stage, Started: r.j.Start, Text: text, Left: max(0, left), Outcome: r.j.Outcome}
+	p := Progress{ID: r.j.ID, Bot: r.j.Bot, Experiment: r.exp.Name, Stage: stage, Started: r.j.Start, Who: r.j.Who, Text: text, Left: max(0, left), Outcome: r.j.Outcome}
 	if !s.At.IsZero() {
 		p.Sample = &s
 	}

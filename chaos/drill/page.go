@@ -53,6 +53,10 @@ svg{width:100%;height:auto;display:block;margin:8px 0}
 {{- end}}
 <h2>Updates</h2>
 {{template "facts" .Counts}}
+{{- if .Books}}
+<h2>By the simulator's own books</h2>
+{{template "facts" .Books}}
+{{- end}}
 {{- if .Hypothesis}}
 <h2>Hypothesis</h2>
 <div class="scroll"><table><tr><th>Phase</th><th>Probe</th><th>Expression</th><th>Verdict</th><th>Seen</th></tr>
@@ -87,7 +91,7 @@ func (r *Report) html() (string, error) {
 		"ID": j.ID, "Title": j.Experiment.Title, "Description": j.Experiment.Description,
 		"Outcome": j.Outcome, "Headline": r.headline(), "Reasons": j.Reasons,
 		"Plot": template.HTML(r.Plot()), "Trend": template.HTML(r.Trend()), //nolint:gosec // made here, texts escaped
-		"Summary": r.summary(), "Timings": r.timings(), "Timeline": r.timeline(), "Counts": r.counts(),
+		"Summary": r.summary(), "Timings": r.timings(), "Timeline": r.timeline(), "Counts": r.counts(), "Books": r.books(),
 		"Hypothesis": r.hypothesis(), "Steps": r.steps(), "Warnings": r.warnings(),
 	})
 	return b.String(), err

@@ -45,6 +45,9 @@ func (e *Experiment) deeds() []deed {
 	return out
 }
 
+// Lasting returns a copy in which each fault lasts so long.
+func (e *Experiment) Lasting(d time.Duration) *Experiment { return e.with(0, d) }
+
 // with returns a copy whose faults have another share or length, where given.
 func (e *Experiment) with(share float64, length time.Duration) *Experiment {
 	c := *e

@@ -77,6 +77,7 @@ const (
 	RefusedStandby    RefusalCode = "standby"
 	RefusedUnsafe     RefusalCode = "not_for_production"
 	RefusedFacts      RefusalCode = "facts_unknown"
+	RefusedFault      RefusalCode = "fault"
 )
 
 // Check returns the reasons against a drill that would begin at now, nil if

@@ -91,6 +91,12 @@ func (r *Report) summary() []fact {
 		{"Seed", fmt.Sprint(j.Seed)},
 		{"Record", r.Head},
 	}
+	if s := j.Simulator; s != nil {
+		out = append(out, fact{"Traffic", fmt.Sprintf("%v updates a second from %d chats, made by the simulator", s.Rate, s.Chats)})
+		if len(s.Shortened) > 0 {
+			out = append(out, fact{"Unlike a live host", strings.Join(s.Shortened, "; ")})
+		}
+	}
 	if j.Experiment.Runbook != "" {
 		out = append(out, fact{"Runbook", j.Experiment.Runbook})
 	}
@@ -164,6 +170,20 @@ func (r *Report) counts() []fact {
 		{"Received by webhook", fmt.Sprint(c.ReceivedWebhook)}, {"Received by polling", fmt.Sprint(c.ReceivedPolling)},
 		{"Came again, and were not doubled", fmt.Sprint(c.Duplicates)}, {"Taken by the bot", fmt.Sprint(c.Delivered)},
 		{"Lost", fmt.Sprint(c.Lost)}, {"Buried", fmt.Sprint(c.Dead)}, {"Most that waited at Telegram", most},
+	}
+}
+
+// books are the simulator's; none for a live host.
+func (r *Report) books() []fact {
+	s := r.Journal.Simulator
+	if s == nil || s.Books == nil {
+		return nil
+	}
+	b := s.Books
+	return []fact{
+		{"Sent, from the simulator's start on", fmt.Sprint(b.Sent)}, {"With the bot", fmt.Sprintf("%d: %d by webhook, %d by polling", b.Delivered, b.ByWebhook, b.ByPolling)},
+		{"Lost", fmt.Sprint(b.Lost)}, {"Doubled", fmt.Sprint(b.Doubled)}, {"Out of order", fmt.Sprint(b.OutOfOrder)},
+		{"Not yet delivered", fmt.Sprint(b.Waiting)}, {"Altered", fmt.Sprint(b.Altered)},
 	}
 }
 
@@ -278,6 +298,7 @@ func (r *Report) markdown() string {
 	table("Times", []string{"", ""}, facts(r.timings()))
 	table("Timeline", []string{"From the injection", "What"}, facts(r.timeline()))
 	table("Updates", []string{"", ""}, facts(r.counts()))
+	table("By the simulator's own books", []string{"", ""}, facts(r.books()))
 	var rows [][]string
 	for _, h := range r.hypothesis() {
 		rows = append(rows, []string{h.Phase, h.Name, h.Expr, map[bool]string{true: "held", false: "**did not hold**"}[h.Met], h.Detail})

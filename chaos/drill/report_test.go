@@ -12,10 +12,14 @@ import (
 )
 
 // reported is a report whose every byte is known: of a run of the fake host.
-func reported(t *testing.T, h *fakeHost, want Outcome, more string) *Report {
+func reported(t *testing.T, h *fakeHost, want Outcome, more string, books *Books) *Report {
 	t.Helper()
 	s := &memStore{}
-	d := office(t, h, s, nil)
+	d := office(t, &witness{fakeHost: h, books: books}, s, func(o *Options) {
+		if books != nil {
+			o.Simulator = &Simulator{Rate: 5, Chats: 10, Shortened: []string{"failover.hold_down is 20s instead of 1m0s"}}
+		}
+	})
 	// Not in whole seconds, or it were open whether the last sample or the end comes first.
 	e := plan(t, more)
 	e.Method[0].For = Duration(60500 * time.Millisecond)
@@ -50,14 +54,17 @@ func TestReports(t *testing.T) {
 		want   Outcome
 		more   string
 		change func(h *fakeHost)
+		books  *Books
 	}{
-		"held":     {Held, expectPolling, func(*fakeHost) {}},
-		"deviated": {Deviated, expectPolling, func(h *fakeHost) { h.switchAfter = 12 * time.Second; h.pending = rising }},
-		"refused":  {NotStarted, "", func(h *fakeHost) { h.change = func(f *Facts) { f.StandbyReady = false } }},
+		"held":     {Held, expectPolling, func(*fakeHost) {}, nil},
+		"deviated": {Deviated, expectPolling, func(h *fakeHost) { h.switchAfter = 12 * time.Second; h.pending = rising }, nil},
+		"refused":  {NotStarted, "", func(h *fakeHost) { h.change = func(f *Facts) { f.StandbyReady = false } }, nil},
+		"simulated": {Deviated, expectPolling, func(*fakeHost) {}, &Books{Sent: 700, Delivered: 699, ByWebhook: 400, ByPolling: 299, Lost: 1, Doubled: 2,
+			Details: []string{"lost: update 7 (message, at Telegram expired)"}}},
 	} {
 		bubble(t, name, func(t *testing.T, h *fakeHost) {
 			c.change(h)
-			r := reported(t, h, c.want, c.more)
+			r := reported(t, h, c.want, c.more, c.books)
 			for _, f := range Formats() {
 				var b bytes.Buffer
 				if err := r.Write(&b, f); err != nil {

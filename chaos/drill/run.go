@@ -69,7 +69,6 @@ func (r *run) do(ctx context.Context) {
 	heal := context.AfterFunc(r.stop, r.heal)
 	defer heal()
 	defer r.heal()
-	defer r.traffic()()
 
 	var v verdict
 	if !r.guarded(&v, func() bool { return r.gate(ctx) }) {
@@ -81,6 +80,9 @@ func (r *run) do(ctx context.Context) {
 	r.causes(&v)
 	if ctx.Err() == nil {
 		r.guarded(&v, func() bool { r.recovery(ctx, &v); return true })
+	}
+	if ctx.Err() == nil {
+		r.guarded(&v, func() bool { v.unread = r.books(ctx); return true })
 	}
 	if ctx.Err() != nil && !v.watched && v.interrupted == "" {
 		v.interrupted = "the host or the caller went away: the faults were ended, and the recovery was not watched"
@@ -144,6 +146,7 @@ func (r *run) gate(ctx context.Context) bool {
 	for _, no := range r.d.o.Policy.Check(now, situation) {
 		r.refuse(no.Code, no.Text)
 	}
+	r.plan(ctx)
 	if len(r.j.Refusals) > 0 {
 		return false
 	}

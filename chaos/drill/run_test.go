@@ -438,30 +438,90 @@ func TestJournalKeys(t *testing.T) {
 	})
 }
 
-// pushing is a host that can make traffic.
-type pushing struct {
+// witness is a host whose Telegram is played.
+type witness struct {
 	*fakeHost
-	pushed int
+	books *Books
+	err   error
+	asked time.Time
 }
 
-func (p *pushing) Push(context.Context) error { p.pushed++; return nil }
+func (w *witness) Books(context.Context) (*Books, error) {
+	w.asked = time.Now()
+	return w.books, w.err
+}
 
-func TestTraffic(t *testing.T) {
-	for _, simulated := range []bool{true, false} {
-		bubble(t, fmt.Sprint("simulated ", simulated), func(t *testing.T, h *fakeHost) {
-			p := &pushing{fakeHost: h}
-			d := office(t, p, &memStore{}, func(o *Options) { o.Simulated = simulated })
-			j := do(t, d, Request{Experiment: plan(t, expectPolling+"traffic: {rate: 5}\n")}, Held)
-			want := 0
-			if simulated {
-				want = int(j.Duration * 5)
+// TestBooks: where Telegram is played its word counts, whatever the host says; and a
+// live host is not asked.
+func TestBooks(t *testing.T) {
+	good := Books{Sent: 100, Delivered: 100, ByWebhook: 60, ByPolling: 40}
+	with := func(change func(*Books)) *Books { b := good; change(&b); return &b }
+	for name, c := range map[string]struct {
+		books *Books
+		err   error
+		live  bool
+		want  Outcome
+		says  string
+	}{
+		"good":         {books: &good, want: Held},
+		"lost":         {books: with(func(b *Books) { b.Lost, b.Details = 2, []string{"lost: update 7"} }), want: Deviated, says: "2 of 100 updates were lost"},
+		"doubled":      {books: with(func(b *Books) { b.Doubled = 1 }), want: Deviated, says: "more than once"},
+		"out of order": {books: with(func(b *Books) { b.OutOfOrder = 1 }), want: Deviated, says: "out of order"},
+		"late":         {books: with(func(b *Books) { b.Waiting = 1 }), want: Deviated, says: "had not come"},
+		"altered":      {books: with(func(b *Books) { b.Altered = 1 }), want: Deviated, says: "altered"},
+		"nothing sent": {books: &Books{}, want: Deviated, says: "no update was sent"},
+		"unreadable":   {err: errTest, want: Deviated, says: "could not be read"},
+		"live":         {books: &Books{Lost: 5}, live: true, want: Held},
+	} {
+		bubble(t, name, func(t *testing.T, h *fakeHost) {
+			w := &witness{fakeHost: h, books: c.books, err: c.err}
+			s := &Simulator{Rate: 5, Chats: 10, Shortened: []string{"failover.hold_down is 1s instead of 1m0s"}}
+			d := office(t, w, &memStore{}, func(o *Options) {
+				if !c.live {
+					o.Simulator = s
+				}
+			})
+			j := do(t, d, Request{Experiment: plan(t, expectPolling)}, c.want)
+			if all := strings.Join(j.Reasons, "; "); !strings.Contains(all, c.says) {
+				t.Errorf("%q does not say %q", all, c.says)
 			}
-			if p.pushed < want-1 || p.pushed > want {
-				t.Errorf("%d pushed, want %d", p.pushed, want)
+			switch {
+			case c.live:
+				if j.Simulated || j.Simulator != nil || !w.asked.IsZero() {
+					t.Errorf("a live host: %+v, asked %v", j.Simulator, w.asked)
+				}
+			case !j.Simulated || j.Simulator.Books != c.books || len(j.Simulator.Shortened) != 1:
+				t.Errorf("%+v", j.Simulator)
+			case w.asked.Before(j.Timeline.Recovered):
+				t.Error("asked before the recovery was over, which ends the traffic that proves it")
 			}
-			time.Sleep(time.Minute)
-			if p.pushed > want {
-				t.Error("it goes on after the drill")
+			if s.Books != nil {
+				t.Error("one run's books are the next one's")
+			}
+		})
+	}
+}
+
+// planner is a host that knows beforehand which faults it can carry out.
+type planner struct {
+	*fakeHost
+	err error
+}
+
+func (p *planner) Plan(context.Context, chaos.Spec) error { return p.err }
+
+// TestPlan: what can't be carried out is refused before the gate's time, and by a
+// dry run too.
+func TestPlan(t *testing.T) {
+	for _, dry := range []bool{true, false} {
+		bubble(t, fmt.Sprint("dry run ", dry), func(t *testing.T, h *fakeHost) {
+			d := office(t, &planner{h, errors.New("nothing here carries it out")}, &memStore{}, nil)
+			j := do(t, d, Request{Experiment: plan(t, ""), DryRun: dry}, NotStarted)
+			if j.Ready() || len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedFault || !strings.Contains(j.Reasons[0], "http.status: nothing here carries it out") {
+				t.Errorf("%+v", j.Refusals)
+			}
+			if j.Duration > 1 || j.Injected() {
+				t.Errorf("after %v s, injected %v", j.Duration, j.Injected())
 			}
 		})
 	}

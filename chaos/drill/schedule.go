@@ -53,7 +53,7 @@ func (s Schedule) Check() error {
 	}
 	// A fixed day, so that the verdict does not depend on when it is asked for.
 	if x.Next(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() {
-		return fmt.Errorf("cron %q never comes: there is no such day", s.Cron)
+		return &CronError{s.Cron, "never comes: there is no such day"}
 	}
 	return nil
 }
@@ -65,19 +65,31 @@ func (s Schedule) zone() *time.Location {
 	return s.Zone
 }
 
+// CronError says why a cron expression can't be read.
+type CronError struct {
+	Cron string
+	// What is wrong, as the end of a sentence that starts with the expression.
+	What string
+}
+
+// CronForm is how an expression is written.
+const CronForm = `write five fields: minute hour day month weekday, such as "30 10 * 1,4,7,10 TUE#1" for 10:30 on the first Tuesday of each quarter`
+
+// Error implements error.
+func (e *CronError) Error() string { return fmt.Sprintf("cron %q %s; %s", e.Cron, e.What, CronForm) }
+
 func (s Schedule) parse() (x *cronexpr.Expression, err error) {
-	const want = `write five fields: minute hour day month weekday, such as "30 10 * 1,4,7,10 TUE#1" for 10:30 on the first Tuesday of each quarter`
 	if n := len(strings.Fields(s.Cron)); n != 5 {
-		return nil, fmt.Errorf("cron %q has %d fields; %s", s.Cron, n, want)
+		return nil, &CronError{s.Cron, fmt.Sprintf("has %d fields", n)}
 	}
 	defer func() {
 		// The parser is a third party's and the text is anybody's.
 		if r := recover(); r != nil {
-			x, err = nil, fmt.Errorf("cron %q can't be read; %s", s.Cron, want)
+			x, err = nil, &CronError{s.Cron, "can't be read"}
 		}
 	}()
 	if x, err = cronexpr.Parse(s.Cron); err != nil {
-		return nil, fmt.Errorf("cron %q: %w; %s", s.Cron, err, want)
+		return nil, &CronError{s.Cron, "can't be read: " + err.Error()}
 	}
 	return x, nil
 }
@@ -95,9 +107,10 @@ func (s Schedule) Next(t time.Time) (Due, bool) {
 	}
 	end := t.Add(horizon)
 	// A wall time that was skipped is due later than the clock says, one that comes
-	// twice earlier: the search begins before any change that could still matter,
-	// and passes over what is no longer due.
-	for wall := wallClock(t, s.zone()).Add(-longestShift); ; {
+	// twice earlier: the search begins where the clock would stand by the least
+	// offset of any change that could still matter, and passes over what is no
+	// longer due.
+	for wall := t.UTC().Add(leastOffset(t, s.zone())); ; {
 		wall = x.Next(wall)
 		if wall.IsZero() || wall.After(end) {
 			return Due{}, false
@@ -106,6 +119,17 @@ func (s Schedule) Next(t time.Time) (Due, bool) {
 			return Due{Planned: at, At: at.Add(s.jitter(at))}, true
 		}
 	}
+}
+
+// Coming returns the first planned time whose run, put off by the jitter, is
+// still to come at t; false if there is none. A host that starts between the
+// two still makes the run.
+func (s Schedule) Coming(t time.Time) (Due, bool) {
+	d, ok := s.Next(t.Add(-s.Jitter - time.Second))
+	for ok && !d.At.After(t) {
+		d, ok = s.Next(d.Planned)
+	}
+	return d, ok
 }
 
 // jitter draws the time by which a planned one is put off.
@@ -117,15 +141,39 @@ func (s Schedule) jitter(planned time.Time) time.Duration {
 	return time.Duration(r.Int64N(int64(s.Jitter) + 1)).Truncate(time.Second)
 }
 
-// Overdue says since when a run has been due and has not been made: the time of
+// Missed says since when a run has been due and has not been made: the time of
 // the first one planned after last (the last run, or when the schedule was
 // first in force), if now is more than [OverdueAfter] later.
-func (s Schedule) Overdue(last, now time.Time) (time.Time, bool) {
+func (s Schedule) Missed(last, now time.Time) (time.Time, bool) {
 	d, ok := s.Next(last)
 	if !ok || now.Sub(d.At) <= OverdueAfter {
 		return time.Time{}, false
 	}
 	return d.At, true
+}
+
+// Overdue says since when the experiment has gone without a success for two of
+// the schedule's periods: the time of the second run planned after success (the
+// last one, or when the schedule was first in force), if now is more than
+// [OverdueAfter] later. One run that an incident forbade is no reason to be
+// called; the second in a row is.
+func (s Schedule) Overdue(success, now time.Time) (time.Time, bool) {
+	first, ok := s.Next(success)
+	if !ok {
+		return time.Time{}, false
+	}
+	return s.Missed(first.Planned, now)
+}
+
+// leastOffset is the least offset of a zone from two of the longest shifts before
+// t until as long after.
+func leastOffset(t time.Time, zone *time.Location) time.Duration {
+	_, least := t.In(zone).Zone()
+	for _, shifts := range []time.Duration{-2, -1, 1, 2} {
+		_, offset := t.Add(shifts * longestShift).In(zone).Zone()
+		least = min(least, offset)
+	}
+	return time.Duration(least) * time.Second
 }
 
 // wallClock is what the clocks of a zone show at t, as a time in UTC.

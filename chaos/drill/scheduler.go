@@ -7,51 +7,37 @@ import (
 
 // Plan is a schedule with its next time.
 type Plan struct {
-	Schedule    Schedule  `json:"-"`
-	Experiment  string    `json:"experiment"`
-	Next        Due       `json:"next"`
-	LastRun     time.Time `json:"last_run,omitzero"` // that injected something
-	LastOutcome Outcome   `json:"last_outcome,omitempty"`
-	// OverdueSince is when the run was due that was not made; zero if none.
+	Schedule   Schedule `json:"-"`
+	Experiment string   `json:"experiment"`
+	Next       Due      `json:"next"`
+	Past
+	// InForce is since when the schedule has been as it is, by the history.
+	InForce time.Time `json:"in_force"`
+	// MissedSince is when the run was due that was not made; zero if none.
+	// OverdueSince is when the second run in a row was due that was not made, or did
+	// not succeed; zero if it is not that long. See [Schedule.Overdue].
+	MissedSince  time.Time `json:"missed_since,omitzero"`
 	OverdueSince time.Time `json:"overdue_since,omitzero"`
 }
 
 // Plans lists the schedules with their next times, in the order of the options.
-func (d *Drills) Plans(ctx context.Context, now time.Time) ([]Plan, error) {
-	records, err := d.o.Store.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	js, err := journals(records)
-	if err != nil {
-		return nil, err
-	}
-	var out []Plan
-	for _, s := range d.o.Schedules {
-		p := Plan{Schedule: s, Experiment: s.Experiment}
-		p.Next, _ = s.Next(now)
-		last := d.born
-		if _, since, ok := standing(records, s.Experiment); ok {
-			last = since
-		}
-		for _, j := range js {
-			if j.Experiment.Name != s.Experiment {
-				continue
-			}
-			p.LastOutcome = j.Outcome
-			if j.ran() {
-				p.LastRun = j.Start
-				if j.Start.After(last) {
-					last = j.Start
-				}
-			}
-		}
-		if since, ok := s.Overdue(last, now); ok {
-			p.OverdueSince = since
-		}
+func (d *Drills) Plans(now time.Time) []Plan {
+	out := make([]Plan, 0, len(d.o.Schedules))
+	for i, s := range d.o.Schedules {
+		p := Plan{Schedule: s, Experiment: s.Experiment, Past: d.past(s.Experiment), InForce: d.since[i]}
+		p.Next, _ = s.Coming(now)
+		p.MissedSince, _ = s.Missed(latest(p.LastRun, p.InForce), now)
+		p.OverdueSince, _ = s.Overdue(latest(p.LastSuccess, p.InForce), now)
 		out = append(out, p)
 	}
-	return out, nil
+	return out
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // longestNap bounds a sleep, so that a clock that was put on or back is noticed.
@@ -64,8 +50,8 @@ func (d *Drills) Run(ctx context.Context) {
 	// next holds what is due, by the schedule's place.
 	next := make([]Due, len(d.o.Schedules))
 	plan := func(i int, after time.Time) { next[i], _ = d.o.Schedules[i].Next(after) }
-	for i := range next {
-		plan(i, time.Now())
+	for i, s := range d.o.Schedules {
+		next[i], _ = s.Coming(time.Now())
 	}
 	nap := time.NewTimer(0)
 	defer nap.Stop()

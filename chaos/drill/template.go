@@ -55,7 +55,7 @@ func Template(name string) (*Experiment, []byte, error) {
 		if near, ok := nearest(name, all); ok {
 			fix = fmt.Sprintf("did you mean %s?", near)
 		}
-		return nil, nil, fmt.Errorf("drill: no template %q; %s", name, fix)
+		return nil, nil, fmt.Errorf("drill: there is no experiment %q; %s", name, fix)
 	}
 	data, err := templateFiles.ReadFile("templates/" + name + ".yaml")
 	if err != nil {

@@ -83,6 +83,11 @@ func (l *loader) validate(e *Experiment) {
 	if e.Expect.Within > 0 && e.Expect.Mode != "polling" {
 		l.wrong("expect.within", "belongs to mode: polling", "remove it, or write mode: polling")
 	}
+	for i, s := range e.Expect.Signals {
+		if !codeForm.MatchString(s) {
+			l.wrong(fmt.Sprintf("expect.signals[%d]", i), fmt.Sprintf("%q is no signal's name", s), "write it as dualgram status shows it, such as stall")
+		}
+	}
 	for key, codes := range map[string][]string{"expect.warnings": e.Expect.Warnings, "expect.forbid_warnings": e.Expect.ForbidWarnings} {
 		for i, c := range codes {
 			if !codeForm.MatchString(c) {

@@ -21,9 +21,10 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
-	configFlag string
-	output     choice
-	color      choice
+	configFlag  string
+	controlFlag string
+	output      choice
+	color       choice
 
 	// runSystemctl takes the place of systemctl in tests; nil: that itself.
 	runSystemctl func(ctx context.Context, args ...string) ([]byte, error)
@@ -98,11 +99,29 @@ func (a *app) root() *cobra.Command {
 		&cobra.Group{ID: groupRule, Title: "Overrule:"}, &cobra.Group{ID: groupRehearse, Title: "Rehearse:"}, &cobra.Group{ID: groupSetup, Title: "Set up:"})
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFlag, "config", "", "configuration `file`")
+	flags.StringVar(&a.controlFlag, "control", "", "`where` dualgram answers, if not on control.socket: http://127.0.0.1:PORT or unix:PATH")
 	flags.VarP(&a.output, "output", "o", "how to print data: table or json")
 	flags.Var(&a.color, "color", "colour: auto, always or never (NO_COLOR=1 means never)")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(a.runCommand(), a.simCommand(), a.demoCommand(), a.statusCommand(), a.eventsCommand(),
-		a.switchCommand(), a.holdCommand(), a.ackCommand(), a.chaosCommand(), a.drillCommand(), a.configCommand(), a.notifyCommand(), a.serviceCommand(), a.versionCommand())
+	root.AddCommand(
+		a.runCommand(),
+		a.simCommand(),
+		a.demoCommand(),
+		a.checkCommand(),
+		a.statusCommand(),
+		a.eventsCommand(),
+		a.inboxCommand(),
+		a.switchCommand(),
+		a.holdCommand(),
+		a.ackCommand(),
+		a.chaosCommand(),
+		a.drillCommand(),
+		a.runbookCommand(),
+		a.configCommand(),
+		a.notifyCommand(),
+		a.serviceCommand(),
+		a.versionCommand(),
+	)
 	root.SetHelpCommand(helpCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"dualgram/cmd/dualgram/config"
+	"dualgram/cmd/dualgram/host"
 
 	"github.com/spf13/cobra"
 )
@@ -71,8 +72,8 @@ func (a *app) configValidateCommand() *cobra.Command {
 		Long: `Reads the configuration as dualgram run would, with the file and the variables,
 and prints everything that is wrong with it at once, and what to do.
 
-It looks at the configuration only: files that it names are not opened, and
-neither Telegram nor the bot is asked.
+It looks at the configuration and at the experiments that are scheduled: other
+files that it names are not opened, and neither Telegram nor the bot is asked.
 
 Exit codes: 0 fine; 1 usable, with warnings; 2 refused.`,
 		Args: noArgs,
@@ -86,6 +87,11 @@ func (a *app) configValidate() error {
 	if err != nil && !errors.As(err, &problems) {
 		return err
 	}
+	drills, odd := host.CheckDrills(cfg, time.Now())
+	if problems = problems.Join(drills); len(problems) > 0 {
+		err = problems
+	}
+	cfg.Warnings = append(cfg.Warnings, odd...)
 	if a.json() {
 		out := configCheck{
 			Schema: "dualgram/config-check/v1", OK: err == nil && len(cfg.Warnings) == 0, File: cfg.File, Bots: len(cfg.Bots),

@@ -31,7 +31,7 @@ func (a *app) drillCommand() *cobra.Command {
 	c.AddCommand(a.drillListCommand(), a.drillShowCommand(), a.drillValidateCommand(), a.drillRunCommand(), a.drillStatusCommand(),
 		a.drillLeverCommand("halt", "End the drill under way, and let none begin", "The lever stays pulled, also across a restart, until: dualgram drill resume"),
 		a.drillLeverCommand("resume", "Let drills begin again", "Lifts what dualgram drill halt has forbidden."),
-		a.drillScheduleCommand(), a.drillHistoryCommand(), a.drillReportCommand())
+		a.drillScheduleCommand(), a.drillHistoryCommand(), a.drillReportCommand(), a.drillMatrixCommand())
 	return c
 }
 
@@ -162,17 +162,18 @@ func printDrills(p *printer, st host.DrillsStatus) {
 
 func (a *app) drillScheduleCommand() *cobra.Command {
 	return &cobra.Command{Use: "schedule", Short: "Show when which drill is due", Args: noArgs,
-		Long: "Shows drills.schedules of the configuration: when each is due next, how its last run\nended, and since when one is overdue.\n\nExit codes: 0 none is overdue; 1 one is; 3 dualgram doesn't answer.",
+		Long: "Shows drills.schedules of the configuration: when each is due next, when it last held\nand how its last run ended, since when a run is missing, and since when the drill is\noverdue: two runs in a row were due, and none has succeeded.\n\nExit codes: 0 none is overdue; 1 one is; 3 dualgram doesn't answer.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			st, err := a.drills(contextOr(cmd.Context()))
 			if err != nil {
 				return err
 			}
 			overdue := false
-			rows := [][]cell{header("BOT", "EXPERIMENT", "CRON", "NEXT", "LAST RUN", "OUTCOME", "OVERDUE SINCE")}
+			rows := [][]cell{header("BOT", "EXPERIMENT", "CRON", "NEXT", "LAST SUCCESS", "LAST RUN", "OUTCOME", "MISSED SINCE", "OVERDUE SINCE")}
 			for _, b := range st.Bots {
 				for _, s := range b.Plans {
-					row := []cell{text(b.Bot), text(s.Experiment), text(s.Cron + " " + s.Zone), text(shortDay(s.Next)), text(shortDay(s.LastRun)), text(s.LastOutcome), styled(red, shortDay(s.OverdueSince))}
+					row := []cell{text(b.Bot), text(s.Experiment), text(s.Cron + " " + s.Zone), text(shortDay(s.Next)), text(shortDay(s.LastSuccess)), text(shortDay(s.LastRun)),
+						styled(outcomeStyle(s.LastOutcome), s.LastOutcome), styled(yellow, shortDay(s.MissedSince)), styled(red, shortDay(s.OverdueSince))}
 					overdue = overdue || !s.OverdueSince.IsZero()
 					rows = append(rows, row)
 				}
@@ -304,24 +305,9 @@ func (a *app) drillBot(ctx context.Context, bot string) (*control, string, error
 
 // copy writes the answer as it is.
 func (c *control) copy(ctx context.Context, path string, query url.Values, out io.Writer) error {
-	ctx, cancel := context.WithTimeout(ctx, controlTimeout)
-	defer cancel()
-	u := url.URL{Scheme: "http", Host: "dualgram", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	body, err := c.send(ctx, http.MethodGet, path, query, nil, controlTimeout)
 	if err != nil {
-		return couldNotRun(err.Error(), "", err)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return c.unreachable(err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return refused(resp.Status, body)
+		return err
 	}
 	_, err = out.Write(body)
 	return err

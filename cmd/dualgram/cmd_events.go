@@ -17,14 +17,16 @@ import (
 	"dualgram/cmd/dualgram/config"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/supervisor/warning"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 const eventsLong = `events reads the journal of a running dualgram, the oldest first: each change of
 phase, each handover with the time of its steps (--output json), what operators
-said and who they were, what was decided and not done, what was lost. It holds no
-token and no message text, and the newest 20,000 entries of each bot.
+said and who they were, what was decided and not done, what was lost, and which
+warnings were raised and are over. It holds no token and no message text, and the newest 20,000 entries of each bot.
 
 Without --since it shows the newest --limit entries. With --follow it goes on
 until Ctrl-C, also across a restart of dualgram, without missing or repeating any.
@@ -32,6 +34,7 @@ until Ctrl-C, also across a restart of dualgram, without missing or repeating an
 With --output json it prints one object; with --follow one object for each line.`
 
 const eventsExample = `  dualgram events --since 30m
+  dualgram events --since 3h --until 2h --kind warning
   dualgram events --kind handover,operator --limit 20
   dualgram events --follow --output json`
 
@@ -46,6 +49,7 @@ const (
 type eventFlags struct {
 	bots, kinds []string
 	since       string
+	until       string
 	limit       int
 	follow      bool
 }
@@ -58,8 +62,15 @@ func (a *app) eventsCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.runEvents(cmd.Context(), f, time.Now()) },
 	}
 	c.Flags().StringArrayVar(&f.bots, "bot", nil, "only this bot's, by `name`; may be repeated")
-	c.Flags().StringSliceVar(&f.kinds, "kind", nil, "only these `kinds`: "+strings.Join(supervisor.EventKinds(), ", "))
+	c.Flags().StringSliceVar(&f.kinds, "kind", nil, "only these `kinds` (--type is the same): "+strings.Join(supervisor.EventKinds(), ", "))
+	c.Flags().SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "type" { // as others call it
+			name = "kind"
+		}
+		return pflag.NormalizedName(name)
+	})
 	c.Flags().StringVar(&f.since, "since", "", "all since a `time`: 30m, 2d or 2026-03-01T12:00:00Z")
+	c.Flags().StringVar(&f.until, "until", "", "nothing from a `time` on, written as for --since")
 	c.Flags().IntVar(&f.limit, "limit", 0, "the newest `n` of them; default 100, or all with --since")
 	c.Flags().BoolVarP(&f.follow, "follow", "f", false, "go on until Ctrl-C")
 	return c
@@ -82,15 +93,23 @@ func (f *eventFlags) query(now time.Time) (q url.Values, all bool, err error) {
 	if f.limit < 0 || f.limit > console.MaxEvents {
 		return nil, false, misuse(fmt.Sprintf("--limit is not from 1 to %d", console.MaxEvents), "leave it out with --since to get all")
 	}
-	if f.since != "" {
-		t, terr := time.Parse(time.RFC3339, f.since)
-		if d, derr := config.ParseDuration(f.since); derr == nil && d > 0 {
-			t, terr = now.Add(-d), nil
+	if f.follow && f.until != "" {
+		return nil, false, misuse("--follow goes on, and --until ends", "leave one out")
+	}
+	var span [2]time.Time
+	for i, flag := range []struct{ name, value string }{{"since", f.since}, {"until", f.until}} {
+		if flag.value == "" {
+			continue
 		}
-		if terr != nil {
-			return nil, false, misuse(fmt.Sprintf("--since %q is neither a time span nor a time", f.since), "write it like 30m, 2d or 2026-03-01T12:00:00Z")
+		t, err := moment(flag.value, now)
+		if err != nil {
+			return nil, false, misuse(fmt.Sprintf("--%s %q is neither a time span nor a time", flag.name, flag.value), "write it like 30m, 2d or 2026-03-01T12:00:00Z")
 		}
-		q.Set("since", t.Format(time.RFC3339))
+		span[i] = t
+		q.Set(flag.name, t.Format(time.RFC3339Nano))
+	}
+	if !span[0].IsZero() && !span[1].IsZero() && !span[0].Before(span[1]) {
+		return nil, false, misuse("--until is not after --since", "exchange them")
 	}
 	all = f.since != "" && f.limit == 0
 	limit := f.limit
@@ -104,6 +123,14 @@ func (f *eventFlags) query(now time.Time) (q url.Values, all bool, err error) {
 	}
 	q.Set("limit", strconv.Itoa(limit))
 	return q, all, nil
+}
+
+// moment reads a time, or how long ago it was.
+func moment(s string, now time.Time) (time.Time, error) {
+	if d, err := config.ParseDuration(s); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	return time.Parse(time.RFC3339, s)
 }
 
 func (a *app) runEvents(ctx context.Context, f eventFlags, now time.Time) error {
@@ -213,7 +240,7 @@ func (e *eventPrinter) print(page console.Events) error {
 		return e.printJSON(page)
 	case e.lines:
 		for _, ev := range page.Events {
-			e.p.printf("%s  %-10s  %-12s  %s\n", e.eventTime(ev.At), oneLine(ev.Bot), ev.Kind, oneLine(eventWords(ev)))
+			e.p.printf("%s  %-10s  %-12s  %s\n", e.eventTime(ev.At), botWords(ev.Bot), ev.Kind, oneLine(eventWords(ev)))
 		}
 		return nil
 	case len(page.Events) == 0:
@@ -222,10 +249,18 @@ func (e *eventPrinter) print(page console.Events) error {
 	}
 	rows := [][]cell{header("TIME", "BOT", "KIND", "WHAT")}
 	for _, ev := range page.Events {
-		rows = append(rows, []cell{text(e.eventTime(ev.At)), text(ev.Bot), text(ev.Kind), text(eventWords(ev))})
+		rows = append(rows, []cell{text(e.eventTime(ev.At)), text(botWords(ev.Bot)), text(ev.Kind), text(eventWords(ev))})
 	}
 	e.p.table(rows...)
 	return nil
+}
+
+// botWords names the bot, or says that it is about all.
+func botWords(bot string) string {
+	if bot == "" {
+		return "(all)"
+	}
+	return oneLine(bot)
 }
 
 // eventTime is the time in the zone of whoever asks, to the millisecond: what is
@@ -265,6 +300,12 @@ func eventWords(ev console.Event) string {
 		return joinWords(", ", fmt.Sprintf("%s was called for and not done (%s)", strings.ReplaceAll(e.Name, "_", " "), e.Level), because)
 	case supervisor.EventOperator:
 		s := strings.ReplaceAll(e.Name, "_", " ")
+		if e.Level != "" {
+			s += " " + e.Level
+		}
+		if e.Count > 0 {
+			s += fmt.Sprintf(" (%d)", e.Count)
+		}
 		if e.Seconds > 0 {
 			s += " for " + took
 		}
@@ -272,6 +313,20 @@ func eventWords(ev console.Event) string {
 			s += " by " + e.By.String()
 		}
 		return joinWords(": ", s, e.Evidence)
+	case supervisor.EventWarning:
+		title := e.Name
+		if k, ok := warning.Lookup(warning.Code(e.Name)); ok {
+			title = k.Title
+		}
+		s := e.Severity + " " + e.Level
+		if e.Seconds > 0 {
+			s += " after " + took
+		}
+		s += ": " + title
+		if e.Count > 0 {
+			s += fmt.Sprintf(" (it flaps: %s before this not shown)", plural(e.Count, "change"))
+		}
+		return joinWords(": ", s, e.Evidence) + " [" + e.Name + "]"
 	case supervisor.EventFault:
 		s := fmt.Sprintf("%s %s", e.Name, e.Level)
 		if e.Fault != 0 {

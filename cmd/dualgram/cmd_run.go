@@ -87,7 +87,7 @@ func (a *app) runHost(ctx context.Context, takeOver bool) error {
 		}
 	}()
 	log.Info().Str("version", version().Version).Str("config", cfg.File).Str("config_hash", config.Hash(cfg)).
-		Str("store", cfg.Store.Path).Str("control", cfg.Control.Socket).Int("bots", len(cfg.Bots)).Msg("dualgram is running")
+		Str("store", cfg.Store.Path).Str("control", cfg.Control.Socket).Str("control_listen", cfg.Control.Listen).Int("bots", len(cfg.Bots)).Msg("dualgram is running")
 	err = h.Run(ctx)
 	stop() // also if it ended by itself
 	close(ended)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,25 +14,40 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "status",
-		Short:   "Show what each bot does, and what is wrong",
-		GroupID: groupWatch,
-		Long: `Asks the running dualgram over its control socket, and shows for each bot by
+const statusLong = `Asks the running dualgram over its control socket, and shows for each bot by
 which transport updates come in, since when and why, what waits, and what is
 wrong.
 
-Exit codes: 0 all is well; 1 there is a warning; 2 configuration; 3 dualgram
-doesn't answer.`,
-		Args: noArgs,
+With --watch it goes on until Ctrl-C: on a terminal the picture is drawn anew each
+second; elsewhere, or with --output json, a line of JSON is printed for each change
+of what counts (mode, signals, warnings, faults, drills), not of counters.
+
+Exit codes: 0 all is well; 1 there is a warning (severity warning or critical), or a
+bot takes nothing; 2 misuse or configuration; 3 dualgram doesn't answer.`
+
+// statusFlags are those of status.
+type statusFlags struct {
+	bots  []string
+	watch bool
+	every time.Duration
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	f := &statusFlags{every: watchEvery}
+	c := &cobra.Command{
+		Use: "status", Short: "Show what each bot does, and what is wrong", Long: statusLong, GroupID: groupWatch,
+		Example: "  dualgram status\n  dualgram status --watch --bot orders\n  dualgram status --watch --output json | jq .bots[0].phase",
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.control()
 			if err != nil {
 				return err
 			}
-			var st console.Status
-			if err := c.get(cmd.Context(), "/v1/status", nil, console.SchemaStatus, &st); err != nil {
+			if f.watch {
+				return a.watchStatus(cmd.Context(), c, f)
+			}
+			st, err := f.ask(cmd.Context(), c)
+			if err != nil {
 				return err
 			}
 			if a.json() {
@@ -45,6 +61,18 @@ doesn't answer.`,
 			return err
 		},
 	}
+	c.Flags().StringArrayVar(&f.bots, "bot", nil, "only this bot, by `name`; may be repeated")
+	c.Flags().BoolVarP(&f.watch, "watch", "w", false, "go on until Ctrl-C")
+	return c
+}
+
+// ask gets the status of the bots that are meant.
+func (f *statusFlags) ask(ctx context.Context, c *control) (console.Status, error) {
+	var st console.Status
+	if err := c.get(contextOr(ctx), "/v1/status", nil, console.SchemaStatus, &st); err != nil {
+		return st, err
+	}
+	return only(st, f.bots)
 }
 
 // statusOK says whether nothing needs a person.
@@ -118,6 +146,12 @@ func printBot(p *printer, b console.Bot, process []console.Warning, now time.Tim
 		row("standby", styled(yellow, joinWords(": ", "polling would not work now", b.StandbyError)))
 	}
 	row("signals", signalsCell(b.Signals, now))
+	if b.Breakers != (console.Breakers{}) {
+		row("breakers", breakersCell(b.Breakers))
+	}
+	if b.Drill != nil || b.DrillsHalted != nil {
+		row("drill", drillCell(b, now))
+	}
 	if h := b.LastHandover; h != nil {
 		row("last change", handoverCell(*h, now))
 	}
@@ -272,6 +306,40 @@ func signalsCell(list []console.Signal, now time.Time) cell {
 		return textf("%d watching, all quiet", watching)
 	}
 	return styled(st, strings.Join(bad, "; "))
+}
+
+func breakersCell(b console.Breakers) cell {
+	st := plain
+	var words []string
+	for _, x := range []struct{ name, state string }{{"deliveries", b.Deliveries}, {"Bot API", b.BotAPI}} {
+		if x.state == "" {
+			continue
+		}
+		words = append(words, x.name+" "+x.state)
+		if x.state != "closed" {
+			st = yellow
+		}
+	}
+	return styled(st, strings.Join(words, ", "))
+}
+
+func drillCell(b console.Bot, now time.Time) cell {
+	var words []string
+	if d := b.Drill; d != nil {
+		s := fmt.Sprintf("%s, %s, for %s", d.Experiment, d.Stage, age(d.StartedAt, now))
+		words = append(words, joinWords(": ", s, d.Text))
+	}
+	if h := b.DrillsHalted; h != nil {
+		s := "halted"
+		if h.By != "" {
+			s += " by " + h.By
+		}
+		if h.Reason != "" {
+			s += " (" + h.Reason + ")"
+		}
+		words = append(words, s+": none begins until dualgram drill resume")
+	}
+	return styled(yellow, strings.Join(words, "; "))
 }
 
 func handoverCell(h console.Handover, now time.Time) cell {

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,16 +27,24 @@ const (
 	maxAnswer      = 16 << 20
 )
 
-// control asks a running dualgram over its socket.
+// control asks a running dualgram over its socket, or its TCP listener.
 type control struct {
-	socket string
-	origin config.Origin
+	socket string // empty for TCP
+	at     string // where it is and who says so, for messages
 	start  string // the command that would start one
 	http   *http.Client
 }
 
-// control finds the socket in the configuration.
+// control finds the socket in the configuration, or takes what --control says.
 func (a *app) control() (*control, error) {
+	switch path, isSocket := strings.CutPrefix(a.controlFlag, "unix:"); {
+	case isSocket:
+		c := newControl(path, config.Origin{})
+		c.at = path + " (--control)"
+		return c, nil
+	case a.controlFlag != "":
+		return a.tcpControl()
+	}
 	socket, origin, err := config.ControlSocket(a.configFile(), a.env)
 	if err != nil {
 		return nil, err
@@ -48,7 +57,7 @@ func (a *app) control() (*control, error) {
 }
 
 func newControl(socket string, origin config.Origin) *control {
-	return &control{socket: socket, origin: origin, start: "dualgram run", http: &http.Client{
+	return &control{socket: socket, at: fmt.Sprintf("%s (control.socket, %s)", socket, origin), start: "dualgram run", http: &http.Client{
 		Transport: &http.Transport{
 			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 				var d net.Dialer
@@ -71,40 +80,17 @@ func (c *control) post(ctx context.Context, path string, body any, schema string
 	return c.do(ctx, http.MethodPost, path, nil, body, controlTimeout, schema, out)
 }
 
-// do is one request that is answered within the limit.
+// do is one request that is answered within the limit, by an object of the schema.
 func (c *control) do(ctx context.Context, method, path string, query url.Values, body any, limit time.Duration, schema string, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	u := url.URL{Scheme: "http", Host: "dualgram", Path: path, RawQuery: query.Encode()}
-	var send io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return couldNotRun(err.Error(), "", err)
-		}
-		send = bytes.NewReader(raw)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
+	answer, err := c.send(ctx, method, path, query, body, limit)
 	if err != nil {
-		return couldNotRun(err.Error(), "", err)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(err)
-	}
-	defer resp.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return c.unreachable(err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return refused(resp.Status, answer)
+		return err
 	}
 	var named struct {
 		Schema string `json:"schema"`
 	}
 	if err := json.Unmarshal(answer, &named); err != nil {
-		return couldNotRun(fmt.Sprintf("what answers on %s is not dualgram: %v", c.socket, err), "check control.socket", err)
+		return couldNotRun(fmt.Sprintf("what answers on %s is not dualgram: %v", c.at, err), "check control.socket, or --control", err)
 	}
 	if named.Schema != schema {
 		return couldNotRun(fmt.Sprintf("the running dualgram answers %s, and this command reads %s", named.Schema, schema), "use the command of the version that runs; see dualgram version", nil)
@@ -113,6 +99,44 @@ func (c *control) do(ctx context.Context, method, path string, query url.Values,
 		return couldNotRun("read the answer: "+err.Error(), "use the command of the version that runs; see dualgram version", err)
 	}
 	return nil
+}
+
+// send is one request that is answered within the limit; it returns the body of an
+// answer that is no error.
+func (c *control) send(ctx context.Context, method, path string, query url.Values, body any, limit time.Duration) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	u := url.URL{Scheme: "http", Host: "dualgram", RawQuery: query.Encode()}
+	u.RawPath = path
+	var err error
+	if u.Path, err = url.PathUnescape(path); err != nil {
+		return nil, couldNotRun(err.Error(), "", err)
+	}
+	var send io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			return nil, couldNotRun(err.Error(), "", err)
+		}
+		send = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), send)
+	if err != nil {
+		return nil, couldNotRun(err.Error(), "", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return nil, c.unreachable(err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, refused(resp.Status, answer)
+	}
+	return answer, nil
 }
 
 // errFaultEnded: the fault that was asked for is over.
@@ -125,11 +149,13 @@ func refused(status string, answer []byte) error {
 		e.Message = "answered " + status
 	}
 	switch e.Code {
-	case console.CodeBadRequest, console.CodeUnknownBot:
+	case console.CodeUnauthorized:
+		return misuse("dualgram doesn't take the control token: "+e.Message, "name the file that it has in control.token_file: DUALGRAM_CONTROL_TOKEN_FILE")
+	case console.CodeBadRequest, console.CodeUnknownBot, console.CodeNotFound:
 		return misuse(e.Message, e.Fix)
 	case console.CodeEnded:
 		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix, err: errFaultEnded}
-	case console.CodeRefused, console.CodeNotSaved:
+	case console.CodeRefused, console.CodeNotSaved, console.CodeForbidden:
 		return &failure{code: exitNotOK, message: e.Message, fix: e.Fix}
 	}
 	return couldNotRun("dualgram: "+e.Message, e.Fix, nil)
@@ -139,13 +165,15 @@ func refused(status string, answer []byte) error {
 // connection then, as it does for a socket that nobody listens on.
 func (c *control) notSocket() bool {
 	st, err := os.Stat(c.socket)
-	return err == nil && st.Mode().Type() != fs.ModeSocket
+	return c.socket != "" && err == nil && st.Mode().Type() != fs.ModeSocket
 }
 
 // unreachable says why nobody answered.
 func (c *control) unreachable(err error) error {
-	at := fmt.Sprintf("%s (control.socket, %s)", c.socket, c.origin)
+	at := c.at
 	switch {
+	case c.socket == "" && errors.Is(err, syscall.ECONNREFUSED):
+		return couldNotRun("nobody answers on "+at, "is dualgram running, with control.listen set to that address?", err)
 	case c.notSocket():
 		return couldNotRun("what stands at "+at+" is no socket", "correct control.socket", err)
 	case errors.Is(err, fs.ErrNotExist):

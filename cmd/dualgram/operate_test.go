@@ -27,6 +27,7 @@ type fakeHost struct {
 	asked   int
 	journal []console.Event
 	queries []console.EventsQuery
+	more    []console.Route
 }
 
 func (f *fakeHost) Status(context.Context) (console.Status, error) {
@@ -64,7 +65,7 @@ func (f *fakeHost) Events(_ context.Context, q console.EventsQuery) (console.Eve
 // run serves it on a socket until the returned function is called.
 func (f *fakeHost) run(t *testing.T, socket string) (stop func()) {
 	t.Helper()
-	srv, err := console.Listen(console.Options{Socket: socket, Status: f, Events: f, Operator: f})
+	srv, err := console.Listen(console.Options{Socket: socket, Status: f, Events: f, Operator: f, More: f.more})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +230,9 @@ func story() []console.Event {
 		event("news", supervisor.EventOperator, 6, supervisor.Event{Name: "switch_polling", Seconds: 7200, Evidence: "new proxy", By: &console.Caller{User: "alice", PID: 4711}}),
 		event("news", supervisor.EventForeign, 7, supervisor.Event{Cause: "foreign_webhook", Evidence: "https://old.example.com/#12ab"}),
 		event("news", supervisor.EventLoss, 8, supervisor.Event{Evidence: "2 lost, 0 probably expired before they could be taken"}),
+		event("", supervisor.EventWarning, 8, supervisor.Event{Name: "store_failing", Level: "raised", Severity: "critical", Evidence: "The last commit failed"}),
+		event("news", supervisor.EventWarning, 8, supervisor.Event{Name: "blind", Level: "cleared", Severity: "warning", Seconds: 63, Count: 4}),
+		event("news", supervisor.EventOperator, 8, supervisor.Event{Name: "log_level", Level: "debug", Seconds: 600, By: &console.Caller{User: "tcp token", UID: -1, Remote: "127.0.0.1:5511"}}),
 		{Seq: 9, At: time.Date(2026, 3, 1, 12, 0, 9, 0, time.UTC), Kind: "new_kind", Data: json.RawMessage(`["x"]`)},
 	}
 }
@@ -257,13 +261,14 @@ func TestEvents(t *testing.T) {
 	}
 	f.queries = nil
 	f.mu.Unlock()
-	code, stdout, _ := dualgram(env, "events", "--since", "30m", "--kind", "phase,loss", "--bot", "a", "--bot", "b", "-o", "json")
+	code, stdout, _ := dualgram(env, "events", "--since", "30m", "--until", "1m", "--type", "phase,loss", "--bot", "a", "--bot", "b", "-o", "json")
 	f.mu.Lock()
 	var page console.Events
 	if err := json.Unmarshal([]byte(stdout), &page); err != nil || code != exitOK || len(page.Events) != len(f.journal) || len(f.queries) != 3 {
 		t.Errorf("%d: %d events in %d pages; %v", code, len(page.Events), len(f.queries), err)
 	}
-	if q := f.queries[2]; q.Cursor != "at-2000" || !slices.Equal(q.Bots, []string{"a", "b"}) || !slices.Equal(q.Kinds, []string{"phase", "loss"}) || time.Since(q.Since) > 31*time.Minute || time.Since(q.Since) < 29*time.Minute {
+	if q := f.queries[2]; q.Cursor != "at-2000" || !slices.Equal(q.Bots, []string{"a", "b"}) || !slices.Equal(q.Kinds, []string{"phase", "loss"}) || time.Since(q.Since) > 31*time.Minute || time.Since(q.Since) < 29*time.Minute ||
+		time.Since(q.Until) < time.Minute || time.Since(q.Until) > 2*time.Minute {
 		t.Errorf("%+v", q)
 	}
 	f.journal = nil

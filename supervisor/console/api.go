@@ -8,6 +8,9 @@
 // secret and no message text, because the types of this package have no place
 // for them; whoever fills them in redacts foreign URLs.
 //
+// With [Options.TCP] the same API, and a page, is offered on a loopback address to
+// whoever has the token; see [TCPOptions] for what it keeps out.
+//
 // Commands go to POST /v1/bots/{name}/switch, /hold and /ack, as one JSON object with
 // known keys only; the answer says where the bot stood, where it stands and what
 // happens next. Who gave one is what the kernel says of the connection. GET /v1/events
@@ -27,10 +30,7 @@
 // unknown. Durations end in _s (seconds, with a fraction) or _ms.
 package console
 
-import (
-	"net/http"
-	"time"
-)
+import "time"
 
 // Names of the schemas.
 const (
@@ -80,6 +80,9 @@ type Bot struct {
 	Reason   string `json:"reason"`
 	Evidence string `json:"evidence"`
 
+	// Next says in a sentence or two what happens from here by itself.
+	Next string `json:"next"`
+
 	// Held: automation is paused in the present mode. Pinned: an operator chose
 	// the mode. Frozen: too many failovers, no failback until acknowledged.
 	Held   bool `json:"held"`
@@ -123,6 +126,14 @@ type Bot struct {
 	StandbyReady bool   `json:"standby_ready"`
 	StandbyError string `json:"standby_error,omitempty"`
 
+	// Breakers judge; the phase is what is done about it.
+	Breakers Breakers `json:"breakers"`
+
+	// Drill is the drill under way; null if there is none. DrillsHalted is the halt
+	// lever; null if it is not pulled.
+	Drill        *Drill     `json:"drill"`
+	DrillsHalted *DrillHalt `json:"drills_halted"`
+
 	// Webhook is null for a bot that only polls.
 	Webhook *Webhook `json:"webhook"`
 	// Signals and Warnings are never null. The warnings of the process that
@@ -132,6 +143,35 @@ type Bot struct {
 	// LastHandover is the latest one, running ones included; null if the store
 	// knows of none.
 	LastHandover *Handover `json:"last_handover"`
+}
+
+// Breakers are the states of the circuit breakers: closed (all is well), open, or
+// half-open (about to try again).
+type Breakers struct {
+	// Deliveries judges our answers to Telegram since the webhook was registered; it
+	// is empty for a bot that only polls. BotAPI judges the calls to the Bot API: open
+	// means that polling could not take over.
+	Deliveries string `json:"deliveries,omitempty"`
+	BotAPI     string `json:"bot_api"`
+}
+
+// Drill is a drill under way.
+type Drill struct {
+	ID         string `json:"id"`
+	Experiment string `json:"experiment"`
+	// Stage is gate, fault or recovery; Text what happens, for people.
+	Stage     string    `json:"stage"`
+	Text      string    `json:"text"`
+	StartedAt time.Time `json:"started_at,omitzero"`
+	// LeftS is the time until the stage ends, at the latest.
+	LeftS float64 `json:"left_s"`
+}
+
+// DrillHalt is the halt lever while it is pulled.
+type DrillHalt struct {
+	At     time.Time `json:"at,omitzero"`
+	By     string    `json:"by"`
+	Reason string    `json:"reason"`
 }
 
 // Webhook is the way in from Telegram.
@@ -218,54 +258,4 @@ type Step struct {
 	// AfterMS is the time since the handover started.
 	AfterMS float64 `json:"after_ms"`
 	Error   string  `json:"error,omitempty"`
-}
-
-// Error is the body of every answer that is not 2xx.
-type Error struct {
-	Schema string `json:"schema"`
-	// Message says what is wrong; Fix what to do about it.
-	Message string `json:"error"`
-	Fix     string `json:"fix,omitempty"`
-	// Code is one of the Code constants; absent if none of them fits.
-	Code string `json:"code,omitempty"`
-}
-
-// Codes of an [Error].
-const (
-	CodeBadRequest = "bad_request" // the request is not understood
-	CodeUnknownBot = "unknown_bot" // there is no bot of the name
-	CodeRefused    = "refused"     // a guard says no; nothing has changed
-	CodeEnded      = "ended"       // it is over already, or never was
-	CodeNotSaved   = "not_saved"   // the store does not commit; nothing has changed
-	CodeStarting   = "starting"    // ask again in a moment
-)
-
-// Failure is an error of a provider that says what to do about it. Any other
-// error is answered with 500.
-type Failure struct {
-	// Code is one of the Code constants.
-	Code         string
-	Message, Fix string
-	Err          error
-}
-
-// Error is the message.
-func (f *Failure) Error() string { return f.Message }
-
-// Unwrap returns the cause.
-func (f *Failure) Unwrap() error { return f.Err }
-
-// status is the HTTP status of the answer.
-func (f *Failure) status() int {
-	switch f.Code {
-	case CodeBadRequest:
-		return http.StatusBadRequest
-	case CodeUnknownBot, CodeEnded:
-		return http.StatusNotFound
-	case CodeRefused:
-		return http.StatusConflict
-	case CodeNotSaved, CodeStarting:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }

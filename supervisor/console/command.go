@@ -2,16 +2,10 @@ package console
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // The commands, as the journal names them.
@@ -21,6 +15,7 @@ const (
 	SwitchAuto    = "switch_auto"    // lift pin and hold
 	HoldMode      = "hold"           // pause automation in the present mode
 	AckFreeze     = "ack"            // end a freeze
+	EndHoldDown   = "failback"       // end the hold-down; a drill's rollback only
 )
 
 // Limits of a command.
@@ -137,7 +132,7 @@ type Stand struct {
 
 func (s *Server) postSwitch(w http.ResponseWriter, r *http.Request) {
 	var q SwitchRequest
-	if !decode(w, r, &q, "to, for_s, reason, take_over, foreign, dry_run") {
+	if !Decode(w, r, &q, SchemaSwitch, "to, for_s, reason, take_over, foreign, dry_run") {
 		return
 	}
 	commands := map[string]string{"webhook": SwitchWebhook, "polling": SwitchPolling, "auto": SwitchAuto}
@@ -153,48 +148,42 @@ func (s *Server) postSwitch(w http.ResponseWriter, r *http.Request) {
 		badRequest(w, "foreign goes with take_over", "")
 		return
 	}
-	s.operate(w, r, q.Schema, SchemaSwitch, q.For, Order{Command: command, Reason: q.Reason, TakeOver: q.TakeOver, Foreign: q.Foreign, DryRun: q.DryRun})
+	s.operate(w, r, q.For, Order{Command: command, Reason: q.Reason, TakeOver: q.TakeOver, Foreign: q.Foreign, DryRun: q.DryRun})
 }
 
 func (s *Server) postHold(w http.ResponseWriter, r *http.Request) {
 	var q HoldRequest
-	if decode(w, r, &q, "for_s, reason") {
-		s.operate(w, r, q.Schema, SchemaHold, q.For, Order{Command: HoldMode, Reason: q.Reason})
+	if Decode(w, r, &q, SchemaHold, "for_s, reason") {
+		s.operate(w, r, q.For, Order{Command: HoldMode, Reason: q.Reason})
 	}
 }
 
 func (s *Server) postAck(w http.ResponseWriter, r *http.Request) {
 	var q AckRequest
-	if decode(w, r, &q, "reason") {
-		s.operate(w, r, q.Schema, SchemaAck, 0, Order{Command: AckFreeze, Reason: q.Reason})
+	if Decode(w, r, &q, SchemaAck, "reason") {
+		s.operate(w, r, 0, Order{Command: AckFreeze, Reason: q.Reason})
 	}
 }
 
 // operate checks what all commands have in common and carries the order out.
-func (s *Server) operate(w http.ResponseWriter, r *http.Request, schema, want string, seconds float64, o Order) {
+func (s *Server) operate(w http.ResponseWriter, r *http.Request, seconds float64, o Order) {
 	if s.o.Operator == nil {
-		WriteError(w, http.StatusNotImplemented, "this dualgram takes no commands", "")
+		fail(w, CodeUnsupported, "this dualgram takes no commands", "")
 		return
 	}
-	o.Bot, o.Reason = r.PathValue("name"), strings.TrimSpace(o.Reason)
-	switch {
-	case schema != "" && schema != want:
-		badRequest(w, fmt.Sprintf("the body's schema is %q", schema), "write "+want+", or leave it out")
-		return
-	case math.IsNaN(seconds) || seconds < 0 || seconds > MaxFor.Seconds():
+	if math.IsNaN(seconds) || seconds < 0 || seconds > MaxFor.Seconds() {
 		badRequest(w, "for_s is not a number of seconds up to a year", "leave it out for a pin or a hold until it is lifted")
 		return
-	case o.Reason == "" && !o.DryRun && (needsReason(o.Command) || o.TakeOver):
-		badRequest(w, "a reason is needed", "say in a few words why: it is what the next one on call finds in status and events")
-		return
-	case len(o.Reason) > MaxReason || !utf8.ValidString(o.Reason) || strings.ContainsFunc(o.Reason, unicode.IsControl):
-		badRequest(w, fmt.Sprintf("the reason is not one line of up to %d bytes", MaxReason), "")
+	}
+	var bad error
+	if o.Reason, bad = CheckReason(o.Reason, !o.DryRun && (needsReason(o.Command) || o.TakeOver)); bad != nil {
+		WriteFailure(w, o.Command, bad)
 		return
 	}
-	o.For, o.By = time.Duration(seconds*float64(time.Second)), callerOf(r.Context())
+	o.Bot, o.For, o.By = r.PathValue("name"), time.Duration(seconds*float64(time.Second)), CallerOf(r)
 	c, err := s.o.Operator.Operate(r.Context(), o)
 	if err != nil {
-		writeFailure(w, o.Command, err)
+		WriteFailure(w, o.Command, err)
 		return
 	}
 	c.Schema, c.Warnings = SchemaChange, notNil(c.Warnings)
@@ -205,23 +194,4 @@ func (s *Server) operate(w http.ResponseWriter, r *http.Request, schema, want st
 // freedom back need none: who and when is in the journal all the same.
 func needsReason(command string) bool {
 	return command == SwitchWebhook || command == SwitchPolling || command == HoldMode
-}
-
-// decode reads a body of one JSON object with known keys only; no body is an
-// empty object. It answers the request if it returns false.
-func decode(w http.ResponseWriter, r *http.Request, into any, keys string) bool {
-	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
-	d.DisallowUnknownFields()
-	err := d.Decode(into)
-	if errors.Is(err, io.EOF) {
-		return true
-	}
-	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
-			return true
-		}
-		err = errors.New("something follows the object")
-	}
-	badRequest(w, "the body is not understood: "+err.Error(), "send one JSON object with the keys "+keys)
-	return false
 }

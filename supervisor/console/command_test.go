@@ -93,7 +93,7 @@ func TestCommands(t *testing.T) {
 	if w := say((&Server{o: Options{Status: fakeStatus{}}}).Handler(), "/v1/bots/a/ack", ""); w.Code != 501 {
 		t.Errorf("no operator: %d", w.Code)
 	}
-	for code, status := range map[string]int{CodeBadRequest: 400, CodeUnknownBot: 404, CodeRefused: 409, CodeNotSaved: 503, CodeStarting: 503, "": 500} {
+	for code, status := range map[string]int{CodeBadRequest: 400, CodeUnknownBot: 404, CodeRefused: 409, CodeNotSaved: 503, CodeStarting: 503, CodeInternal: 500} {
 		h := (&Server{o: Options{Status: fakeStatus{}, Operator: fakeOperator{got: &got, err: &Failure{Code: code, Message: "no", Fix: "mend it"}}}}).Handler()
 		var e Error
 		if w := say(h, "/v1/bots/a/ack", ""); w.Code != status || json.Unmarshal(w.Body.Bytes(), &e) != nil || e.Code != code || e.Message != "no" || e.Fix != "mend it" {

@@ -30,9 +30,10 @@ type EventsQuery struct {
 	After *uint64
 	// Tail begins with the newest Limit events that match.
 	Tail bool
-	// Bots and Kinds restrict what is told; Since leaves out what is older.
-	Bots, Kinds []string
-	Since       time.Time
+	// Bots and Kinds restrict what is told; Since leaves out what is older, Until
+	// what is of that time or newer.
+	Bots, Kinds  []string
+	Since, Until time.Time
 	// Limit is 1 to [MaxEvents].
 	Limit int
 }
@@ -67,30 +68,31 @@ type Event struct {
 	// Schema is set where events are told line by line.
 	Schema string `json:"schema,omitempty"`
 	// Seq grows by one with each entry of the bot's journal, told or not.
-	Seq  uint64    `json:"seq"`
-	At   time.Time `json:"at"`
-	Bot  string    `json:"bot,omitempty"`
-	Kind string    `json:"kind"`
+	Seq uint64    `json:"seq"`
+	At  time.Time `json:"at"`
+	// Bot is absent if it concerns all of them.
+	Bot  string `json:"bot,omitempty"`
+	Kind string `json:"kind"`
 	// Data is an object whose keys depend on Kind; null if there is none.
 	Data json.RawMessage `json:"data"`
 }
 
 // events answers GET /v1/events. Its parameters are cursor, after, tail=1, bot and
-// kind (both may be repeated), since (RFC 3339), limit, and wait: for how many
+// kind (both may be repeated), since and until (RFC 3339), limit, and wait: for how many
 // seconds to wait for the first event.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if s.o.Events == nil {
-		WriteError(w, http.StatusNotImplemented, "this dualgram keeps no events", "")
+		fail(w, CodeUnsupported, "this dualgram keeps no events", "")
 		return
 	}
 	q, wait, bad := parseEvents(r.URL.Query())
 	if bad != nil {
-		writeFailure(w, "events", bad)
+		WriteFailure(w, "events", bad)
 		return
 	}
 	out, err := s.await(r.Context(), q, wait)
 	if err != nil {
-		writeFailure(w, "events", err)
+		WriteFailure(w, "events", err)
 		return
 	}
 	out.Schema, out.Events = SchemaEvents, notNil(out.Events)
@@ -134,9 +136,9 @@ func parseEvents(v url.Values) (q EventsQuery, wait time.Duration, bad *Failure)
 	}
 	for name := range v {
 		switch name {
-		case "cursor", "after", "tail", "bot", "kind", "since", "limit", "wait":
+		case "cursor", "after", "tail", "bot", "kind", "since", "until", "limit", "wait":
 		default:
-			return refuse("unknown parameter "+strconv.Quote(name), "the parameters are cursor, after, tail, bot, kind, since, limit, wait")
+			return refuse("unknown parameter "+strconv.Quote(name), "the parameters are cursor, after, tail, bot, kind, since, until, limit, wait")
 		}
 	}
 	q = EventsQuery{Cursor: v.Get("cursor"), Bots: v["bot"], Kinds: v["kind"], Limit: DefaultEvents}
@@ -162,12 +164,16 @@ func parseEvents(v url.Values) (q EventsQuery, wait time.Duration, bad *Failure)
 	if starts > 1 {
 		return refuse("cursor, after and tail each say where to begin", "give one of them")
 	}
-	if s := v.Get("since"); s != "" {
+	for name, into := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
+		s := v.Get(name)
+		if s == "" {
+			continue
+		}
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
-			return refuse("since is not a time of RFC 3339", "write it like 2026-03-01T12:00:00Z")
+			return refuse(name+" is not a time of RFC 3339", "write it like 2026-03-01T12:00:00Z")
 		}
-		q.Since = t
+		*into = t
 	}
 	if s := v.Get("limit"); s != "" {
 		n, err := strconv.Atoi(s)

@@ -6,10 +6,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // Names of the schemas of the faults.
@@ -164,23 +161,23 @@ type Faults interface {
 	End(ctx context.Context, id uint64, by Caller) (FaultsEnded, error)
 }
 
-// faultRoutes adds the resources of the faults.
-func (s *Server) faultRoutes(mux *http.ServeMux) {
-	handle := func(pattern, what string, f func(*http.Request, Faults) (any, error)) {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+// faultRoutes are the resources of the faults.
+func (s *Server) faultRoutes() (all []Route) {
+	handle := func(pattern, what, doc, response string, f func(*http.Request, Faults) (any, error)) {
+		all = append(all, Route{pattern, doc, "", response, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if s.o.Faults == nil {
-				WriteError(w, http.StatusNotImplemented, "this dualgram injects no faults", "")
+				fail(w, CodeUnsupported, "this dualgram injects no faults", "")
 				return
 			}
 			out, err := f(r, s.o.Faults)
 			if err != nil {
-				writeFailure(w, what, err)
+				WriteFailure(w, what, err)
 				return
 			}
 			WriteJSON(w, http.StatusOK, out)
-		})
+		})})
 	}
-	handle("GET /v1/chaos", "chaos", func(r *http.Request, p Faults) (any, error) {
+	handle("GET /v1/chaos", "chaos", "The faults that can be injected, and those that are", SchemaChaos, func(r *http.Request, p Faults) (any, error) {
 		c, err := p.Chaos(r.Context())
 		c.Schema, c.Kinds, c.Faults, c.Ended = SchemaChaos, notNil(c.Kinds), notNil(c.Faults), notNil(c.Ended)
 		for i := range c.Kinds {
@@ -188,40 +185,41 @@ func (s *Server) faultRoutes(mux *http.ServeMux) {
 		}
 		return c, err
 	})
-	mux.HandleFunc("POST /v1/chaos/faults", s.postFault)
+	all = append(all, Route{"POST /v1/chaos/faults", "Inject a fault, for a time", SchemaFaultOrder, SchemaFault, http.HandlerFunc(s.postFault)})
 	one := func(f Fault, err error) (any, error) {
 		f.Schema = SchemaFault
 		return f, err
 	}
-	handle("GET /v1/chaos/faults/{id}", "fault", func(r *http.Request, p Faults) (any, error) {
+	handle("GET /v1/chaos/faults/{id}", "fault", "One fault, also one that has ended", SchemaFault, func(r *http.Request, p Faults) (any, error) {
 		id, err := faultID(r)
 		if err != nil {
 			return nil, err
 		}
 		return one(p.Fault(r.Context(), id))
 	})
-	handle("POST /v1/chaos/faults/{id}/renew", "renew", func(r *http.Request, p Faults) (any, error) {
+	handle("POST /v1/chaos/faults/{id}/renew", "renew", "Keep a fault with a lease alive", SchemaFault, func(r *http.Request, p Faults) (any, error) {
 		id, err := faultID(r)
 		if err != nil {
 			return nil, err
 		}
-		return one(p.Renew(r.Context(), id, callerOf(r.Context())))
+		return one(p.Renew(r.Context(), id, CallerOf(r)))
 	})
 	end := func(r *http.Request, p Faults, id uint64) (any, error) {
-		out, err := p.End(r.Context(), id, callerOf(r.Context()))
+		out, err := p.End(r.Context(), id, CallerOf(r))
 		out.Schema, out.Ended = SchemaFaultsEnded, notNil(out.Ended)
 		return out, err
 	}
-	handle("DELETE /v1/chaos/faults/{id}", "end", func(r *http.Request, p Faults) (any, error) {
+	handle("DELETE /v1/chaos/faults/{id}", "end", "End one fault", SchemaFaultsEnded, func(r *http.Request, p Faults) (any, error) {
 		id, err := faultID(r)
 		if err != nil {
 			return nil, err
 		}
 		return end(r, p, id)
 	})
-	handle("DELETE /v1/chaos/faults", "clear", func(r *http.Request, p Faults) (any, error) {
+	handle("DELETE /v1/chaos/faults", "clear", "End all faults", SchemaFaultsEnded, func(r *http.Request, p Faults) (any, error) {
 		return end(r, p, 0)
 	})
+	return all
 }
 
 // faultID is the number in the path.
@@ -235,22 +233,22 @@ func faultID(r *http.Request) (uint64, error) {
 
 func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
 	if s.o.Faults == nil {
-		WriteError(w, http.StatusNotImplemented, "this dualgram injects no faults", "")
+		fail(w, CodeUnsupported, "this dualgram injects no faults", "")
 		return
 	}
 	var q FaultRequest
-	if !decode(w, r, &q, "kind, for_s, lease_s, bot, share, count, delay_s, seed, params, reason, dry_run") {
+	if !Decode(w, r, &q, SchemaFaultOrder, "kind, for_s, lease_s, bot, share, count, delay_s, seed, params, reason, dry_run") {
 		return
 	}
 	o, bad := q.order()
 	if bad != nil {
-		writeFailure(w, "inject", bad)
+		WriteFailure(w, "inject", bad)
 		return
 	}
-	o.By = callerOf(r.Context())
+	o.By = CallerOf(r)
 	f, err := s.o.Faults.Inject(r.Context(), o)
 	if err != nil {
-		writeFailure(w, "inject", err)
+		WriteFailure(w, "inject", err)
 		return
 	}
 	f.Schema = SchemaFault
@@ -263,20 +261,17 @@ func (q FaultRequest) order() (FaultOrder, error) {
 		return FaultOrder{}, &Failure{Code: CodeBadRequest, Message: message, Fix: fix}
 	}
 	seconds := func(v float64) bool { return !math.IsNaN(v) && v >= 0 && v <= MaxFor.Seconds() }
-	reason := strings.TrimSpace(q.Reason)
 	switch {
-	case q.Schema != "" && q.Schema != SchemaFaultOrder:
-		return bad(fmt.Sprintf("the body's schema is %q", q.Schema), "write "+SchemaFaultOrder+", or leave it out")
 	case q.Kind == "":
 		return bad("which fault?", "give its kind, such as tls.expired; GET /v1/chaos lists them")
 	case q.For == 0:
 		return bad("for how long?", "give for_s, in seconds: no fault is without an end")
 	case !seconds(q.For), !seconds(q.Lease), !seconds(q.Delay):
 		return bad("for_s, lease_s and delay_s are numbers of seconds", "")
-	case reason == "" && !q.DryRun:
-		return bad("a reason is needed", "say in a few words why: it is what the next one on call finds in status and events")
-	case len(reason) > MaxReason || !utf8.ValidString(reason) || strings.ContainsFunc(reason, unicode.IsControl):
-		return bad(fmt.Sprintf("the reason is not one line of up to %d bytes", MaxReason), "")
+	}
+	reason, err := CheckReason(q.Reason, !q.DryRun)
+	if err != nil {
+		return FaultOrder{}, err
 	}
 	span := func(v float64) time.Duration { return time.Duration(v * float64(time.Second)) }
 	return FaultOrder{Kind: q.Kind, Bot: q.Bot, Reason: reason, For: span(q.For), Lease: span(q.Lease), Delay: span(q.Delay),

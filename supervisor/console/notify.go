@@ -5,10 +5,6 @@ import (
 	"net/http"
 )
 
-// RouteNotifyTest is the pattern under which [NotifyTest] belongs into
-// Options.Routes.
-const RouteNotifyTest = "POST /v1/notify/test"
-
 // SchemaNotifyTest names its answer.
 const SchemaNotifyTest = "dualgram/notify-test/v1"
 
@@ -35,9 +31,9 @@ type NotifyChannel struct {
 	Took  float64 `json:"took_s"`
 }
 
-// NotifyTest handles [RouteNotifyTest].
-func NotifyTest(t NotifyTester) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// NotifyTest is the resource that sends a test message by every channel.
+func NotifyTest(t NotifyTester) Route {
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		channels, err := t.TestNotify(r.Context())
 		if err != nil {
 			WriteFailure(w, "test the notifications", err)
@@ -49,4 +45,5 @@ func NotifyTest(t NotifyTester) http.Handler {
 		}
 		WriteJSON(w, http.StatusOK, out)
 	})
+	return Route{"POST /v1/notify/test", "Send a test message by each channel by which people are told of warnings", "", SchemaNotifyTest, h}
 }

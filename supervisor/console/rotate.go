@@ -2,23 +2,28 @@ package console
 
 import (
 	"context"
-	"errors"
 	"net/http"
 )
 
-// RouteRotateSecret is the pattern under which [RotateSecret] belongs into
-// Options.Routes.
-const RouteRotateSecret = "POST /v1/bots/{name}/rotate-secret"
+// Names of the schemas of a rotation and of its answer.
+const (
+	SchemaRotate       = "dualgram/rotate/v1"
+	SchemaRotateSecret = "dualgram/rotate-secret/v1"
+)
 
-// SchemaRotateSecret names its answer.
-const SchemaRotateSecret = "dualgram/rotate-secret/v1"
+// RotateRequest is the body of POST /v1/bots/{name}/rotate-secret; it may be left
+// out.
+type RotateRequest struct {
+	Schema string `json:"schema,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
 
 // SecretRotator replaces the secret of a bot's webhook. When RotateSecret returns
-// nil the new one is durable, and no request with either of the two is refused
-// until Telegram has the new one; it does not wait for that. A [RefusedError] says
-// why it can't be.
+// nil the new one is durable, with who asked for it and why in the journal, and no
+// request with either of the two is refused until Telegram has the new one; it does
+// not wait for that. A [Failure] says why it can't be.
 type SecretRotator interface {
-	RotateSecret(ctx context.Context, bot string) error
+	RotateSecret(ctx context.Context, bot string, by Caller, reason string) error
 }
 
 // SecretRotation is the answer of POST /v1/bots/{name}/rotate-secret.
@@ -30,38 +35,24 @@ type SecretRotation struct {
 	Begun bool `json:"begun"`
 }
 
-// RefusedError is a command that is not carried out.
-type RefusedError struct {
-	Code    int    // the HTTP status
-	Message string // what is wrong
-	Fix     string // what to do about it
-	Err     error  // the cause, if there is one
-}
-
-// Error is the message and the cause.
-func (e *RefusedError) Error() string {
-	if e.Err != nil {
-		return e.Message + ": " + e.Err.Error()
-	}
-	return e.Message
-}
-
-// Unwrap returns the cause.
-func (e *RefusedError) Unwrap() error { return e.Err }
-
-// RotateSecret handles [RouteRotateSecret].
-func RotateSecret(r SecretRotator) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		name := req.PathValue("name")
-		err := r.RotateSecret(req.Context(), name)
-		var refused *RefusedError
-		switch {
-		case err == nil:
-			WriteJSON(w, http.StatusOK, SecretRotation{Schema: SchemaRotateSecret, Bot: name, Begun: true})
-		case errors.As(err, &refused):
-			WriteError(w, refused.Code, refused.Error(), refused.Fix)
-		default:
-			WriteError(w, http.StatusServiceUnavailable, "rotate the secret: "+err.Error(), "")
+// RotateSecret is the resource that rotates secrets.
+func RotateSecret(r SecretRotator) Route {
+	h := http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		var q RotateRequest
+		if !Decode(w, req, &q, SchemaRotate, "reason") {
+			return
 		}
+		reason, bad := CheckReason(q.Reason, false)
+		if bad != nil {
+			WriteFailure(w, "", bad)
+			return
+		}
+		name := req.PathValue("name")
+		if err := r.RotateSecret(req.Context(), name, CallerOf(req), reason); err != nil {
+			WriteFailure(w, "rotate the secret", err)
+			return
+		}
+		WriteJSON(w, http.StatusOK, SecretRotation{Schema: SchemaRotateSecret, Bot: name, Begun: true})
 	})
+	return Route{"POST /v1/bots/{name}/rotate-secret", "Replace the secret of the webhook without a gap", SchemaRotate, SchemaRotateSecret, h}
 }

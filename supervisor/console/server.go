@@ -34,8 +34,11 @@ type Options struct {
 	Faults Faults
 	// StopTimeout bounds the wait for requests in progress; 0 means 2 s.
 	StopTimeout time.Duration
-	// Routes are further handlers by pattern, as for [http.ServeMux].
-	Routes map[string]http.Handler
+	// More are further resources.
+	More []Route
+	// TCP, if not nil, offers the same API on a loopback address, to whoever has its
+	// token, and a page.
+	TCP *TCPOptions
 }
 
 func (o *Options) validate() error {
@@ -79,6 +82,9 @@ type Server struct {
 	l    *net.UnixListener
 	file os.FileInfo
 	http *http.Server
+	// tcp and web are the second listener and its server; nil if there is none.
+	tcp  net.Listener
+	web  *http.Server
 	stop chan struct{} // closed when no request may wait any longer
 }
 
@@ -97,8 +103,24 @@ func Listen(o Options) (*Server, error) {
 		_ = l.Close()
 		return nil, &SocketError{o.Socket, "", err}
 	}
-	s.http = httpServer(s.Handler())
+	api := s.Handler()
+	s.http = httpServer(api)
+	if o.TCP != nil {
+		if s.tcp, err = listenTCP(*o.TCP); err != nil {
+			_ = s.Close()
+			return nil, err
+		}
+		s.web = httpServer(tcpHandler(*o.TCP, api))
+	}
 	return s, nil
+}
+
+// TCPAddr is the address of the TCP listener; nil if there is none.
+func (s *Server) TCPAddr() net.Addr {
+	if s.tcp == nil {
+		return nil
+	}
+	return s.tcp.Addr()
 }
 
 func httpServer(h http.Handler) *http.Server {
@@ -200,23 +222,40 @@ func (s *Server) Run(ctx context.Context) error {
 	return err
 }
 
-// serve is Run on any listener.
+// serve is Run on any listener, and on that of TCP if there is one. It returns when
+// both have ended; the first that fails ends the other.
 func (s *Server) serve(ctx context.Context, l net.Listener) error {
-	served := make(chan error, 1)
-	go func() { served <- s.http.Serve(l) }()
+	type listening struct {
+		srv *http.Server
+		l   net.Listener
+	}
+	all := []listening{{s.http, l}}
+	if s.web != nil {
+		all = append(all, listening{s.web, s.tcp})
+	}
+	served := make(chan error, len(all))
+	for _, x := range all {
+		go func() { served <- x.srv.Serve(x.l) }()
+	}
 	var err error
+	left := len(all)
 	select {
 	case err = <-served:
 		err = fmt.Errorf("console: serve: %w", err)
+		left--
 	case <-ctx.Done():
-		if s.stop != nil {
-			close(s.stop)
+	}
+	if s.stop != nil {
+		close(s.stop)
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StopTimeout)
+	defer cancel()
+	for _, x := range all {
+		if x.srv.Shutdown(stop) != nil {
+			_ = x.srv.Close()
 		}
-		stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.o.StopTimeout)
-		if s.http.Shutdown(stop) != nil {
-			_ = s.http.Close()
-		}
-		cancel()
+	}
+	for range left {
 		<-served //nolint:errcheck // ErrServerClosed
 	}
 	return err
@@ -226,6 +265,10 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 func (s *Server) Close() error {
 	err := s.http.Close()
 	_ = s.l.Close()
+	if s.tcp != nil {
+		_ = s.web.Close()
+		_ = s.tcp.Close()
+	}
 	s.remove()
 	return err
 }
@@ -240,25 +283,17 @@ func (s *Server) remove() {
 // Handler is the API without the socket.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v1/status", s.status)
-	mux.HandleFunc("GET /v1/events", s.events)
-	mux.HandleFunc("POST /v1/bots/{name}/switch", s.postSwitch)
-	mux.HandleFunc("POST /v1/bots/{name}/hold", s.postHold)
-	mux.HandleFunc("POST /v1/bots/{name}/ack", s.postAck)
-	s.faultRoutes(mux)
-	for pattern, h := range s.o.Routes {
-		mux.Handle(pattern, h)
+	for _, r := range s.routes() {
+		mux.Handle(r.Pattern, r.Handler)
 	}
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		WriteError(w, http.StatusNotFound, "no such resource: "+r.Method+" "+r.URL.Path, "the command may be newer than the running dualgram; restart it after an upgrade")
-	})
+	mux.HandleFunc("/", notFound)
 	return mux
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	st, err := s.o.Status.Status(r.Context())
 	if err != nil {
-		writeFailure(w, "status", err)
+		WriteFailure(w, "status", err)
 		return
 	}
 	st.Schema = SchemaStatus
@@ -286,7 +321,7 @@ func notNil[T any](s []T) []T {
 func WriteJSON(w http.ResponseWriter, code int, v any) {
 	data, err := json.Marshal(v)
 	if err != nil {
-		WriteError(w, http.StatusInternalServerError, "encode the answer: "+err.Error(), "report this as a bug")
+		fail(w, CodeInternal, "encode the answer: "+err.Error(), "report this as a bug")
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -294,27 +329,4 @@ func WriteJSON(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(code)
 	_, _ = w.Write(append(data, '\n'))
-}
-
-// WriteError answers with an [Error].
-func WriteError(w http.ResponseWriter, code int, message, fix string) {
-	WriteJSON(w, code, Error{Schema: SchemaError, Message: message, Fix: fix})
-}
-
-// WriteFailure answers with what a handler of [Options.Routes] could not do; what
-// names what was asked for.
-func WriteFailure(w http.ResponseWriter, what string, err error) { writeFailure(w, what, err) }
-
-// writeFailure answers with what a provider said; what names what was asked for.
-func writeFailure(w http.ResponseWriter, what string, err error) {
-	var f *Failure
-	if !errors.As(err, &f) {
-		f = &Failure{Message: what + ": " + err.Error()}
-	}
-	WriteJSON(w, f.status(), Error{Schema: SchemaError, Message: f.Message, Fix: f.Fix, Code: f.Code})
-}
-
-// badRequest answers that the request is not understood.
-func badRequest(w http.ResponseWriter, message, fix string) {
-	writeFailure(w, "", &Failure{Code: CodeBadRequest, Message: message, Fix: fix})
 }

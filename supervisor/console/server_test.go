@@ -257,7 +257,7 @@ func ask(h http.Handler, method, target string, header ...string) *httptest.Resp
 func TestRoutes(t *testing.T) {
 	events := fakeEvents{list: []Event{{Seq: 3, Kind: "a", Data: json.RawMessage(`{"x":1}`)}, {Seq: 5, Kind: "b"}, {Seq: 9, Kind: "c"}}}
 	extra := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	s := &Server{o: Options{Status: fakeStatus{st: Status{Bots: []Bot{{LastHandover: &Handover{}}}}}, Events: events, Routes: map[string]http.Handler{"POST /v1/tea": extra}}}
+	s := &Server{o: Options{Status: fakeStatus{st: Status{Bots: []Bot{{LastHandover: &Handover{}}}}}, Events: events, More: []Route{{"POST /v1/tea", "Brew", "", "-", extra}}}}
 	h := s.Handler()
 	for _, c := range []struct {
 		method, target string
@@ -277,6 +277,8 @@ func TestRoutes(t *testing.T) {
 		{"GET", "/v1/events?limit=1001", 400, "limit is not"},
 		{"POST", "/v1/tea", 418, ""},
 		{"GET", "/v2/status", 404, `"fix":`},
+		{"GET", "/v1/nothing", 404, `"code":"no_resource"`},
+		{"GET", "/v1", 200, `{"method":"POST","path":"/v1/tea","effect":"rw","response":"-","doc":"Brew"}`},
 		{"POST", "/v1/status", 404, "no such resource: POST /v1/status"},
 	} {
 		w := ask(h, c.method, c.target)

@@ -99,6 +99,9 @@ const (
 	Ack
 	// TakeOver replaces a foreign webhook without pinning a mode.
 	TakeOver
+	// Failback ends the hold-down of the present stay in polling. Everything else
+	// that a failback waits for stays in force, a freeze too.
+	Failback
 )
 
 // Why an automatic handover was decided and not done.
@@ -188,7 +191,7 @@ type Effects struct {
 }
 
 var commandNames = [...]string{SwitchWebhook: "switch_webhook", SwitchPolling: "switch_polling",
-	SwitchAuto: "switch_auto", Hold: "hold", Ack: "ack", TakeOver: "take_over"}
+	SwitchAuto: "switch_auto", Hold: "hold", Ack: "ack", TakeOver: "take_over", Failback: "failback"}
 
 func (c Command) String() string {
 	if int(c) < len(commandNames) && commandNames[c] != "" {

@@ -135,6 +135,27 @@ func TestFreeze(t *testing.T) {
 	run(t, p, s, at, []step{{0, trip("hole"), "to_polling e+1 to_polling delete auto", "busy deleting failovers=1", "one, not five"}})
 }
 
+// TestFailback: an early end of the hold-down, and nothing but that.
+func TestFailback(t *testing.T) {
+	s, at := run(t, defaults, proven(), t0, []step{
+		{0, trip("tls"), "to_polling e+1 to_polling delete auto", "busy deleting failovers=1", ""},
+		{0, say(Failback), "to_polling", "busy deleting failovers=1", "no hold-down yet"},
+		{0, result(Polled), "polling", "failovers=1", ""},
+		{time.Second, ready(), "polling", "failovers=1", "held down"},
+		{0, say(Failback), "polling", "failovers=1", "the next tick decides"},
+		{0, tick(), "polling", "failovers=1", "not ready"},
+		{0, ready(), "to_webhook e+1 to_webhook auto", "busy failovers=1", ""},
+	})
+	run(t, defaults, s, at, []step{{0, say(Failback), "to_webhook", "busy failovers=1", ""}})
+	frozen := polling()
+	frozen.Frozen = true
+	run(t, defaults, frozen, t0, []step{
+		{0, say(Failback), "polling", "frozen", ""},
+		{time.Hour, ready(), "polling", "frozen", "a freeze stays"},
+	})
+	run(t, defaults, proven(), t0, []step{{0, say(Failback), "webhook", "-", ""}})
+}
+
 func TestFailoversOfAnHourAgoDoNotFreeze(t *testing.T) {
 	s := proven()
 	for i, ago := range []time.Duration{10 * time.Minute, 50 * time.Minute, time.Hour, 2 * time.Hour} {

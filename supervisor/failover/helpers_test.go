@@ -156,7 +156,7 @@ func flags(s State) string {
 func label(e Event) string {
 	names := [kinds]string{"tick", "world", "trip", "proven", "polled", "poll_failed", "set_acked",
 		"set_failed", "set_unsent", "set_unknown", "refused", "operator", "poller_lost", "renew", "clock_jumped"}
-	commands := []string{"", "switch_webhook", "switch_polling", "switch_auto", "hold", "ack", "take_over"}
+	commands := []string{"", "switch_webhook", "switch_polling", "switch_auto", "hold", "ack", "take_over", "failback"}
 	out := names[e.Kind]
 	if e.Kind == World || e.Conflict {
 		out += " " + e.URL.String()

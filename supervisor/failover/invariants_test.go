@@ -109,6 +109,9 @@ func (w *fuzzed) violated(before, after State, e Event, f Effects) string {
 	if before.Phase == ToWebhook && before.Renews && after.Phase == ToPolling && e.Kind != SetFailed && e.Kind != SetUnknown {
 		return "I8: a renewal left webhook mode although nothing was lost"
 	}
+	if before.Renews && e.Kind == SetUnsent && after.Phase == Webhook && (after.Trial != before.Untried || after.Registered != before.Registered) {
+		return "I8: a renewal that was not sent changed what is known of the registration"
+	}
 	if before.Renews && e.Kind == PollFailed && e.URL != Foreign && after.Phase == Held {
 		return "I8: a renewal's own registration was held for somebody else's"
 	}

@@ -121,7 +121,7 @@ func matrixEvents() []Event {
 	}
 	out = append(out, result(SetAcked), result(SetFailed), result(SetUnsent), result(SetUnknown), drilled(SetFailed), drilled(SetUnknown), result(Refused), result(PollerLost),
 		renew(), result(Renew), result(ClockJumped))
-	for c := SwitchWebhook; c <= TakeOver; c++ {
+	for c := SwitchWebhook; c <= Failback; c++ {
 		out = append(out, say(c))
 	}
 	out = append(out, takeOver(SwitchWebhook), takeOver(SwitchPolling), takeOver(SwitchAuto))

@@ -153,7 +153,7 @@ func (p Policy) Restore(s State, now time.Time) State {
 		s.Resume = s.Phase
 	}
 	s.Epoch++ // what is still under way belongs to the past
-	s.Phase, s.Since, s.Busy, s.Renews = Starting, now, false, false
+	s.Phase, s.Since, s.Busy, s.Renews, s.Untried = Starting, now, false, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
 	return p.clamp(s, now)
 }

@@ -59,9 +59,29 @@ func TestRenewalThatFails(t *testing.T) {
 	}
 	polled := step{time.Second, result(Polled), "polling", "", "there is none any more"}
 	t.Run("not sent", func(t *testing.T) {
-		s := begin(t, step{time.Second, result(SetUnsent), "webhook", "trial", "what was there still is"})
-		if s.Cause.Name != CauseSetUnsent || s.Epoch != proven().Epoch+1 {
+		s := begin(t, step{time.Second, result(SetUnsent), "webhook", "-", "what was there still is, and is as proven as it was"})
+		if s.Cause.Name != CauseSetUnsent || s.Epoch != proven().Epoch+1 || s.Registered != proven().Registered || s.Passed != proven().Passed {
 			t.Errorf("%+v", s)
+		}
+	})
+	t.Run("not sent, in a trial", func(t *testing.T) {
+		s := proven()
+		s.Trial = true
+		n, at := run(t, defaults, s, t0, []step{
+			{0, renew(), "to_webhook e+1 to_webhook", "busy renews", ""},
+			{time.Second, result(SetUnsent), "webhook", "trial", "the trial goes on from the same registration"},
+		})
+		if n.Registered != s.Registered {
+			t.Errorf("%+v", n)
+		}
+		// Nor does a trial that was once begin another.
+		n, _ = run(t, defaults, n, at, []step{
+			{0, result(Proven), "webhook", "-", ""},
+			{0, renew(), "to_webhook e+1 to_webhook", "busy renews", ""},
+			{time.Second, result(SetUnsent), "webhook", "-", ""},
+		})
+		if n.Untried {
+			t.Errorf("%+v", n)
 		}
 	})
 	t.Run("refused", func(t *testing.T) {

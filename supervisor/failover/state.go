@@ -178,6 +178,8 @@ type State struct {
 	// Renews is true from a set that replaces our own registration until it is
 	// known whether the old one or the new one is there; either is good.
 	Renews bool `json:"renews,omitempty"`
+	// Untried is true while a registration is renewed that was in its trial.
+	Untried bool `json:"untried,omitempty"`
 	// Reasserted is when the webhook was last set again because it had vanished.
 	Reasserted time.Time `json:"reasserted,omitzero"`
 

@@ -193,7 +193,7 @@ func (p Policy) failover(s State, at time.Time, cause Cause) (State, Effects) {
 func (p Policy) toPolling(s State, at time.Time, cause Cause, del bool) (State, Effects) {
 	s.Epoch++
 	s.Phase, s.Since, s.Cause, s.Intent = ToPolling, at, cause, ModePolling
-	s.Trial, s.Busy, s.Deleting, s.Renews = false, true, del, false
+	s.Trial, s.Busy, s.Deleting, s.Renews, s.Untried = false, true, del, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
 	return s, Effects{Job: JobToPolling, Delete: del}
 }
@@ -201,7 +201,7 @@ func (p Policy) toPolling(s State, at time.Time, cause Cause, del bool) (State, 
 func (p Policy) toWebhook(s State, at time.Time, cause Cause) (State, Effects) {
 	s.Epoch++
 	s.Phase, s.Since, s.Cause, s.Intent = ToWebhook, at, cause, ModeWebhook
-	s.Trial, s.Busy, s.Renews = false, true, false
+	s.Trial, s.Busy, s.Renews, s.Untried = false, true, false, false
 	s.Fails, s.RetryAt = 0, time.Time{}
 	return s, Effects{Job: JobToWebhook}
 }
@@ -216,14 +216,14 @@ func (p Policy) renew(s State, e Event) (State, Effects) {
 		return s, Effects{Would: JobToWebhook, WouldBe: e.Cause, WouldWhy: WhyHeld}
 	}
 	n, f := p.toWebhook(s, e.At, e.Cause)
-	n.Renews, n.Drill = true, false
+	n.Renews, n.Untried, n.Drill = true, s.Trial, false
 	return n, f
 }
 
 // registered begins the trial of a webhook that is set.
 func (p Policy) registered(s State, at time.Time, cause Cause) State {
 	s.Phase, s.Since, s.Cause, s.Intent = Webhook, at, cause, ModeWebhook
-	s.Trial, s.Registered, s.Busy, s.Flush, s.Renews = true, at, false, false, false
+	s.Trial, s.Registered, s.Busy, s.Flush, s.Renews, s.Untried = true, at, false, false, false, false
 	return s
 }
 
@@ -291,8 +291,10 @@ func (p Policy) notSet(s State, e Event) (State, Effects) {
 		return s, Effects{}
 	}
 	if e.Kind == SetUnsent && s.Renews {
-		// Nothing was lost but what the detector knew of it.
-		return p.registered(s, e.At, Cause{CauseSetUnsent, e.Cause.String()}), Effects{}
+		// The registration that was to be renewed is what it was, proven or not.
+		n := p.registered(s, e.At, Cause{CauseSetUnsent, e.Cause.String()})
+		n.Registered, n.Trial = s.Registered, s.Untried
+		return n, Effects{}
 	}
 	name := CauseSetFailed
 	if e.Kind == SetUnknown {
@@ -318,7 +320,7 @@ func (p Policy) hold(s State, at time.Time, cause Cause) State {
 	}
 	s.Epoch++ // what is still under way belongs to the past
 	s.Phase, s.Since, s.Cause = Held, at, cause
-	s.Trial, s.Flush, s.Busy, s.Renews, s.Drill = false, false, false, false, false
+	s.Trial, s.Flush, s.Busy, s.Renews, s.Untried, s.Drill = false, false, false, false, false, false
 	return s
 }
 
@@ -362,6 +364,10 @@ func (p Policy) operator(s State, e Event) (State, Effects) {
 		s.Frozen, s.Failovers = false, [failoverMemory]time.Time{}
 	case TakeOver:
 		return p.takeOver(s, e)
+	case Failback:
+		if s.Phase == Polling && s.HoldUntil.After(e.At) {
+			s.HoldUntil = e.At
+		}
 	}
 	return s, Effects{}
 }

@@ -272,4 +272,3 @@ func cut(s string, limit int) string {
 	}
 	return s
 }
-

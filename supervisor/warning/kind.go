@@ -58,6 +58,8 @@ const (
 	PinnedWebhook            Code = "pinned_webhook"
 	PinnedPolling            Code = "pinned_polling"
 	DryRun                   Code = "dry_run"
+	DrillOverdue             Code = "drill_overdue"
+	DrillHalted              Code = "drill_halted"
 )
 
 // Scope is what a warning is about.

@@ -97,4 +97,10 @@ var kinds = []Kind{
 	{Code: DryRun, Severity: Warning,
 		Title: "Automation only reports",
 		Text:  "failover.dry_run is on: what would be done is logged and counted, and not done. A broken webhook stays broken."},
+	{Code: DrillOverdue, Severity: Warning,
+		Title: "A scheduled drill is overdue",
+		Text:  "{evidence}. Nobody knows whether a failover would still work as it did. Why the last run did not succeed: dualgram drill history; to run it now: dualgram drill run"},
+	{Code: DrillHalted, Severity: Info,
+		Title: "Drills are halted",
+		Text:  "{evidence}. No drill begins, scheduled or not, until: dualgram drill resume; a halt file has to be removed."},
 }

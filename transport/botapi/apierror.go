@@ -48,6 +48,12 @@ const (
 	KindTooLarge Kind = "too_large"
 )
 
+// Kinds returns every kind of error.
+func Kinds() []Kind {
+	return []Kind{KindCanceled, KindTimeout, KindDNS, KindTLS, KindRefused, KindReset, KindNetwork, KindRateLimited, KindConflict, KindUnauthorized,
+		KindNotFound, KindMisdirected, KindBadRequest, KindServer, KindProtocol, KindTooLarge}
+}
+
 // Network reports whether the kind is a failure between us and the server, so
 // that a new connection may help.
 func (k Kind) Network() bool {

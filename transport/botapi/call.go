@@ -150,6 +150,7 @@ func (k *call) RoundTrip(req *http.Request) (*http.Response, error) {
 		if k.err.Kind != KindRateLimited && k.err.Kind != KindServer {
 			k.err.RetryAfter = 0
 		}
+		o.RetryAfter = k.err.RetryAfter
 	}
 	k.c.observe(o)
 	if k.err != nil && status == 0 {

@@ -101,6 +101,8 @@ type Call struct {
 	// Kind is empty for a success.
 	Kind     Kind
 	Duration time.Duration
+	// RetryAfter is how long the server asked to wait; 0 if it didn't.
+	RetryAfter time.Duration
 	// Attempt counts from 1 within a call.
 	Attempt int
 	// Date is the server's clock, from the Date header; zero without one.

@@ -1,6 +1,7 @@
 package botapi
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -144,4 +145,18 @@ func ClassifyWebhookError(message string) WebhookError {
 		}
 	}
 	return WebhookError{Class: WebhookErrorUnknown}
+}
+
+// ShowWebhookError is what may be shown of a last_error_message: what is Telegram's
+// own of it. The rest may quote what a stranger answered, or an echo of the delivery
+// with its path, secret and text.
+func ShowWebhookError(message string) string {
+	text, _, _ := strings.Cut(message, "\n")
+	switch c := ClassifyWebhookError(message); {
+	case c.Class == WebhookErrorHTTP:
+		return fmt.Sprintf("status %d", c.Status)
+	case c.Class == WebhookErrorProtocol, c.Class == WebhookErrorUnknown, len(text) > 120:
+		return string(c.Class)
+	}
+	return Redact(text)
 }

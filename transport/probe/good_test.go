@@ -339,3 +339,29 @@ func TestTimings(t *testing.T) {
 		about("all", r.Took, 70*time.Millisecond)
 	})
 }
+
+// TestStranger holds that a probe of somebody else's listener brings a secret token,
+// a wrong one, never the same twice: a listener that takes requests without any would
+// take it for a delivery.
+func TestStranger(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.o.Stranger = true
+		w.site(w.good(), func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(http.StatusForbidden) })
+		p := w.prober()
+		for range 2 {
+			if r := p.Probe(w.t.Context(), addr(public)); r.OK || r.Reason != probe.ReasonHTTPStatus || r.Status != http.StatusForbidden {
+				t.Errorf("%+v", r)
+			}
+		}
+		synctest.Wait()
+		seen := w.seen()
+		if len(seen) != 2 {
+			t.Fatalf("%d requests", len(seen))
+		}
+		const header = "X-Telegram-Bot-Api-Secret-Token"
+		a, b := seen[0].Header.Get(header), seen[1].Header.Get(header)
+		if a == "" || a == b || a == secret {
+			t.Errorf("secrets %q and %q", a, b)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bufio"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
 	"fmt"
@@ -16,6 +17,8 @@ const (
 	maxAnswer = 64 << 10
 	// maxInterim bounds the 1xx answers before the answer.
 	maxInterim = 5
+	// secretHeader is where Telegram puts the webhook's secret (WebhookActor.cpp:552).
+	secretHeader = "X-Telegram-Bot-Api-Secret-Token"
 )
 
 var errNoAnswer = errors.New("nothing but interim answers")
@@ -70,6 +73,9 @@ func (a *attempt) request() *http.Request {
 			"Accept-Encoding": {"gzip, deflate"},
 			ChallengeHeader:   {a.ask.ask},
 		},
+	}
+	if p.o.Stranger {
+		req.Header.Set(secretHeader, rand.Text())
 	}
 	if u := p.url.User; u != nil {
 		password, _ := u.Password()

@@ -61,6 +61,11 @@ type Options struct {
 	// DNS says is advice then.
 	Address string
 
+	// Stranger says that the listener isn't this process's: no proof can come, and a
+	// refusal is the best answer. The challenge carries a secret token made up for it,
+	// so that a listener which takes requests without one refuses this all the same.
+	Stranger bool
+
 	// Resolver is asked for the host; default: the system's. See also NameServer.
 	Resolver Resolver
 	// Dial opens the connection; default: a net.Dialer. network is "tcp4", or

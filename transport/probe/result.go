@@ -104,6 +104,7 @@ type Result struct {
 
 	Address  netip.AddrPort // dialled; zero if there was none to dial, or it isn't an IP address
 	Advice   []Finding
-	NotAfter time.Time // of the certificate served; zero if none was
+	// NotBefore and NotAfter bound the certificate served; zero if none was.
+	NotBefore, NotAfter time.Time
 	Timings  Timings
 }

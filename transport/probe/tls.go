@@ -48,20 +48,41 @@ func (a *attempt) handshake(conn net.Conn) (net.Conn, *failure) {
 // verify judges what the server showed.
 func (a *attempt) verify(cs tls.ConnectionState, now time.Time) *failure {
 	leaf := cs.PeerCertificates[0] // there is one: no suite without is offered
-	a.result.NotAfter = leaf.NotAfter
+	a.result.NotBefore, a.result.NotAfter = leaf.NotBefore, leaf.NotAfter
 	if cs.Version < tls.VersionTLS12 {
 		return &failure{StageTLS, ReasonTLSOldVersion, fmt.Sprintf("the server speaks %s, and Telegram wants TLS 1.2 or newer: allow TLSv1.2 and TLSv1.3 there", tls.VersionName(cs.Version))}
 	}
 	o := a.p.o
-	if f := verifyChain(cs.PeerCertificates, o.Roots, o.Uploaded, now); f != nil {
+	if f := judgeChain(cs.PeerCertificates, a.p.host, a.p.ip, o.Roots, o.Uploaded, now); f != nil {
 		return f
-	}
-	if !matches(leaf, a.p.host, a.p.ip, o.Uploaded) {
-		return &failure{StageTLS, ReasonTLSWrongHost, wrongHost(leaf, a.p.host, a.p.ip.IsValid() && o.Uploaded)}
 	}
 	if soon := min(leaf.NotAfter.Sub(leaf.NotBefore)/6, 14*24*time.Hour); now.Add(soon).After(leaf.NotAfter) {
 		a.result.Advice = append(a.result.Advice, Finding{AdviceCertificateExpires,
 			"the certificate expires on " + day(leaf.NotAfter) + ": see why it isn't renewed, and that the server takes the new one up"})
+	}
+	return nil
+}
+
+// CheckChain judges a chain, the leaf first, as Telegram would for a webhook at host (a
+// name or an address, without port) and as a probe does: by roots (nil: the system's)
+// and, if uploaded is true, as the certificate that was given to Telegram, which roots
+// then holds. The zero Reason means that Telegram would take it; detail says else what
+// to do.
+func CheckChain(chain []*x509.Certificate, host string, roots *x509.CertPool, uploaded bool, now time.Time) (reason Reason, detail string) {
+	host = strings.TrimSuffix(host, ".")
+	ip, _ := netip.ParseAddr(host)
+	if f := judgeChain(chain, host, ip.Unmap(), roots, uploaded, now); f != nil {
+		return f.reason, f.detail
+	}
+	return "", ""
+}
+
+func judgeChain(chain []*x509.Certificate, host string, ip netip.Addr, roots *x509.CertPool, uploaded bool, now time.Time) *failure {
+	if f := verifyChain(chain, roots, uploaded, now); f != nil {
+		return f
+	}
+	if !matches(chain[0], host, ip, uploaded) {
+		return &failure{StageTLS, ReasonTLSWrongHost, wrongHost(chain[0], host, ip.IsValid() && uploaded)}
 	}
 	return nil
 }

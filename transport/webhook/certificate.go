@@ -67,6 +67,10 @@ type found struct {
 func (c *Certificate) read() found {
 	certPEM, key, err := c.readFiles()
 	f := found{id: identify(certPEM, key, err), err: err}
+	if p := c.pair.Load(); err == nil && p != nil && p.id == f.id {
+		f.pair = p // parsing it again at every look is most of what a look costs
+		return f
+	}
 	if err == nil {
 		f.pair, f.err = parsePair(c.certFile, c.keyFile, certPEM, key)
 	}

@@ -64,6 +64,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	q.out.HeadersAt, q.out.Started, q.out.Remote = now, c.started(now), c.remote
 	defer func() { s.done(q, r, recover()) }()
 
+	if wrap := s.o.WrapRequest; wrap != nil {
+		r = wrap(r)
+	}
 	if !s.admitted(q, r, c) {
 		return
 	}

@@ -307,6 +307,29 @@ func (panicking) Accept(context.Context, transport.Batch) (transport.Receipt, er
 	panic("private words")
 }
 
+// TestWrapRequest: what it returns is what is judged, the secret included.
+func TestWrapRequest(t *testing.T) {
+	spoil := func(r *http.Request) *http.Request {
+		r = r.Clone(r.Context())
+		r.Header.Set("X-Telegram-Bot-Api-Secret-Token", "another")
+		return r
+	}
+	inBubble(t, Options{WrapRequest: spoil}, nil, func(g *rig) {
+		p := g.dial(telegram)
+		p.send(post(body))
+		if resp := p.answer(); resp.StatusCode != 403 {
+			t.Errorf("status %d", resp.StatusCode)
+		}
+		synctest.Wait()
+		if outs := g.outcomes(); len(outs) != 1 || outs[0].Cause != CauseBadSecret || outs[0].Authenticated {
+			t.Errorf("outcomes %+v", outs)
+		}
+		if n := len(g.sink.got()); n != 0 {
+			t.Errorf("accepted %d", n)
+		}
+	})
+}
+
 func TestWrapHandler(t *testing.T) {
 	status := func(code int) func(http.Handler) http.Handler {
 		return func(http.Handler) http.Handler {

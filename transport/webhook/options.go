@@ -47,6 +47,9 @@ type Options struct {
 	// WrapListener wraps the listener below TLS and below everything else of the
 	// server: it hands out the connections as they were accepted.
 	WrapListener func(net.Listener) net.Listener
+	// WrapRequest, if set, is given each request before anything judges it, and
+	// returns the one that is judged: with the same context, body and URL.
+	WrapRequest func(*http.Request) *http.Request
 	// WrapHandler wraps the intake of authenticated requests and the Probe. What it
 	// returns runs after authentication and inside the panic guard; an
 	// http.ErrAbortHandler passes through the guard, so that a fault can close a

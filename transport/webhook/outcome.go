@@ -178,6 +178,18 @@ const (
 	ConnServer ConnEventKind = "server_error"
 )
 
+// ConnEvents returns one event of each kind and reason that there is.
+func ConnEvents() []ConnEvent {
+	var all []ConnEvent
+	for _, k := range []ConnEventKind{ConnRefused, ConnOverLimit, ConnEvicted, ConnAccept, ConnLost, ConnServer} {
+		all = append(all, ConnEvent{Kind: k})
+	}
+	for _, r := range []string{"timeout", "closed", "plain_http", "not_tls", "old_version", "alert", "panic", "failed"} {
+		all = append(all, ConnEvent{Kind: ConnHandshake, Reason: r})
+	}
+	return all
+}
+
 // ConnEvent is something that happened below HTTP.
 type ConnEvent struct {
 	Kind ConnEventKind

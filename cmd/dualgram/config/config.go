@@ -260,6 +260,12 @@ type Schedule struct {
 // Control is the socket that the commands talk to.
 type Control struct {
 	Socket string `key:"socket"`
+	// Listen is host:port on loopback, where the same is offered by TCP with a page
+	// for browsers; empty (listen: off) means nowhere.
+	Listen string `key:"listen" off:"true"`
+	// TokenFile holds what TCP asks for; it is made if it is missing. See
+	// [Config.ControlTokenFile].
+	TokenFile string `key:"token_file"`
 }
 
 // Observe is the read-only listener of /metrics, /livez and /readyz.

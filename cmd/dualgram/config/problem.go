@@ -89,6 +89,19 @@ func (e Errors) Error() string {
 	return strings.Join(lines, "\n")
 }
 
+// Join adds what others have found wrong, in the order of the file. A key that is
+// wrong already is left out: what follows from it is no news.
+func (e Errors) Join(more Errors) Errors {
+	out := slices.Clone(e)
+	for _, p := range more {
+		if !slices.ContainsFunc(e, func(was Problem) bool { return was.Key == p.Key }) {
+			out = append(out, p)
+		}
+	}
+	out.sort()
+	return out
+}
+
 func (e Errors) sort() {
 	// What concerns the file as a whole (no line) comes behind its lines.
 	line := func(o Origin) int { return (o.Line - 1) & math.MaxInt }

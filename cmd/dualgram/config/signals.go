@@ -106,7 +106,7 @@ func defaultSignals() Signals {
 	return Signals{
 		Info:          InfoCalls{Suspect: 500 * ms, Deadline: time.Second},
 		FailRate:      FailRateSignal{Window: 4 * time.Second, Percent: 50, Min: 5, Row: 3, Span: 1500 * ms},
-		Timeout:       TimeoutSignal{After: 3 * time.Second},
+		Timeout:       TimeoutSignal{After: 2250 * time.Millisecond},
 		Stall:         StallSignal{After: 3 * time.Second, Doubted: time.Second},
 		Hole:          HoleSignal{After: 4 * time.Second, Gone: 2, GoneWindow: time.Minute},
 		Redelivery:    RedeliverySignal{Min: 2, Window: 10 * time.Second, After: time.Second},

@@ -18,8 +18,12 @@ import (
 // in BotFather's. It is the shape that transport/botapi takes.
 var tokenShape = regexp.MustCompile(`^([0-9]{5,18}):[A-Za-z0-9_-]{30,}$`)
 
-// maxSecretFile is far above any token.
-const maxSecretFile = 4 << 10
+const (
+	// maxSecretFile is far above any token.
+	maxSecretFile = 4 << 10
+	// webhookSecretBytes makes 32 characters of a secret token that we make.
+	webhookSecretBytes = 24
+)
 
 // CheckToken says what is wrong with the shape of a token. The error never
 // holds any of it.
@@ -97,7 +101,7 @@ func readSecret(cfg *Config, bot int, create bool) (WebhookSecret, error) {
 	var out WebhookSecret
 	s, warnings, err := readSecretFile(path, key, where)
 	if create && errors.Is(err, fs.ErrNotExist) {
-		if out.Created, err = createSecret(path); err == nil {
+		if out.Created, err = createSecret(path, webhookSecretBytes); err == nil {
 			s, warnings, err = readSecretFile(path, key, where)
 		}
 	}
@@ -171,8 +175,8 @@ func handedOver(path string, st fs.FileInfo, where Origin) bool {
 
 // createSecret makes the file whole or not at all: a crash in between must not
 // leave half a secret behind. It returns false if somebody else was faster.
-func createSecret(path string) (created bool, err error) {
-	random := make([]byte, 24)
+func createSecret(path string, bytes int) (created bool, err error) {
+	random := make([]byte, bytes)
 	if _, err := rand.Read(random); err != nil {
 		return false, err
 	}

@@ -65,13 +65,9 @@ func (l *loader) validate() {
 	if c.Chaos.Enabled && c.Chaos.Destructive {
 		l.warn("chaos_destructive", "chaos.destructive", "drills may crash this process and fill its disk", "leave it false where real updates arrive")
 	}
-	switch p := c.Control.Socket; {
-	case p == "":
-		l.wrong("control.socket", "is empty", "write the path of the socket, such as /run/dualgram/control.sock")
-	case len(p) > maxSocketPath || len(filepath.Dir(p)) > maxSocketPath-16: // 16: it is made in a directory beside it
-		l.wrong("control.socket", fmt.Sprintf("is %d bytes long; a unix socket's path has room for %d, and its directory for %d", len(p), maxSocketPath, maxSocketPath-16), "write a shorter path")
-	}
-	l.relative("control.socket", c.Control.Socket)
+	l.control()
+	l.relative("drills.experiments", c.Drills.Experiments)
+	l.relative("drills.halt_file", c.Drills.HaltFile)
 	if c.Observe.Listen != "" {
 		l.hostPort("observe.listen", c.Observe.Listen, true)
 	}

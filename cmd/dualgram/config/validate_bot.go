@@ -19,6 +19,9 @@ var (
 // webhookPorts are the ports that Telegram connects to (WebhookActor.cpp:707).
 var webhookPorts = []string{"443", "80", "88", "8443"}
 
+// WebhookPorts returns the ports that Telegram connects to.
+func WebhookPorts() []string { return slices.Clone(webhookPorts) }
+
 // updateTypes are those of Bot API 10.1.
 var updateTypes = []string{
 	"message", "edited_message", "channel_post", "edited_channel_post",

@@ -20,9 +20,7 @@ import (
 	"time"
 
 	"dualgram/chaos"
-	"dualgram/chaos/pki"
-	"dualgram/chaos/telegramsim"
-	"dualgram/cmd/dualgram/host"
+	"dualgram/cmd/dualgram/stage"
 	"dualgram/supervisor"
 
 	"github.com/rs/zerolog"
@@ -96,15 +94,26 @@ type Counts struct {
 	Since            float64 // seconds since the act's fault, or since the start
 }
 
+// LogFile is the name of the host's log in the directory.
+const LogFile = stage.LogFile
+
+// Setup says where what runs.
+type Setup struct {
+	BotAPI  string  `json:"bot_api"`
+	Latency [2]int  `json:"latency_ms"` // of the Bot API, least and most
+	Webhook string  `json:"webhook"`
+	Bot     string  `json:"bot"`
+	Rate    float64 `json:"-"` // in Settings
+	Chats   int     `json:"-"`
+	Config  string  `json:"config"`
+	Log     string  `json:"log"`
+}
+
 // demo is one run.
 type demo struct {
 	o      Options
-	sim    *telegramsim.Sim
-	botID  int64
-	bot    *sampleBot
-	host   *host.Host
+	stage  *stage.Stage
 	faults *chaos.Registry
-	ca     *pki.CA
 
 	events  chan supervisor.Event
 	dead    chan struct{} // closed when the host has stopped
@@ -133,9 +142,6 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if o.Chats == 0 {
 		o.Chats = 40
 	}
-	if o.Logger == nil {
-		o.Logger = func(w io.Writer) zerolog.Logger { return zerolog.New(w).Level(zerolog.InfoLevel) }
-	}
 	// The control socket lives here in any case: its path must be short.
 	tmp, err := os.MkdirTemp("", "dualgram-demo-")
 	if err != nil {
@@ -149,7 +155,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}()
 	dir := tmp
 	if o.Dir != "" {
-		if dir, err = emptyDir(o.Dir); err != nil {
+		if dir, err = stage.EmptyDir(o.Dir); err != nil {
 			return Report{}, fmt.Errorf("demo: %w", err)
 		}
 	}
@@ -167,31 +173,20 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	return r, nil
 }
 
-// emptyDir makes the directory if need be. A store of another run would begin with
-// the state and the addresses of that one.
-func emptyDir(path string) (string, error) {
-	path, err := filepath.Abs(path)
-	if err == nil {
-		err = os.MkdirAll(path, 0o700)
-	}
-	if err != nil {
-		return "", err
-	}
-	entries, err := os.ReadDir(path)
-	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("%s is not empty: name a new directory", path)
-	}
-	return path, err
-}
-
 func (d *demo) run(ctx context.Context, dir, tmp string) (Report, error) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	setup, takeDown, err := d.build(ctx, dir, tmp, &wg)
+	d.faults = chaos.New(chaos.Options{Enabled: true})
+	defer func() { _ = d.faults.Close() }()
+	st, err := stage.New(ctx, stage.Options{Name: "demo", Dir: dir, Socket: filepath.Join(tmp, "control.sock"), Seed: 1, HoldDown: HoldDown,
+		Version: d.o.Version, Log: d.o.Log, Logger: d.o.Logger, Faults: d.faults, Observe: d.observe})
 	if err != nil {
 		return Report{}, fmt.Errorf("demo: %w", err)
 	}
-	defer takeDown()
+	defer st.Close()
+	d.stage = st
+	setup := Setup{BotAPI: st.Setup.BotAPI, Latency: st.Setup.Latency, Webhook: st.Setup.Webhook, Bot: st.Setup.Bot, Config: st.Setup.Config,
+		Log: st.Setup.Log, Rate: d.o.Rate, Chats: d.o.Chats}
 	if d.o.Started != nil {
 		d.o.Started(setup)
 	}
@@ -201,14 +196,9 @@ func (d *demo) run(ctx context.Context, dir, tmp string) (Report, error) {
 	var hostErr error
 	wg.Go(func() {
 		defer close(d.dead)
-		hostErr = d.host.Run(hostCtx)
+		hostErr = st.Host.Run(hostCtx)
 	})
-	trafficCtx, stopTraffic := context.WithCancel(ctx)
-	defer stopTraffic()
-	traffic := make(chan error, 1)
-	wg.Go(func() {
-		traffic <- telegramsim.Traffic{Seed: 1, Bot: d.botID, Rate: d.o.Rate, Chats: d.o.Chats}.Run(trafficCtx, d.sim)
-	})
+	traffic := st.StartTraffic(1, d.o.Rate, d.o.Chats)
 	countCtx, stopCounting := context.WithCancel(ctx)
 	counting := make(chan struct{})
 	d.begin("start", "", time.Now())
@@ -218,8 +208,7 @@ func (d *demo) run(ctx context.Context, dir, tmp string) (Report, error) {
 	}()
 
 	err = d.play(ctx)
-	stopTraffic()
-	err = errors.Join(err, <-traffic)
+	err = errors.Join(err, traffic.Stop())
 	var s *stuck
 	if err == nil || errors.As(err, &s) {
 		err = errors.Join(err, d.settle(ctx))
@@ -237,11 +226,11 @@ func (d *demo) run(ctx context.Context, dir, tmp string) (Report, error) {
 	case err != nil && s == nil:
 		return Report{}, fmt.Errorf("demo: %w", err)
 	}
-	truth, err := d.sim.Bot(d.botID)
+	truth, err := st.Sim.Bot(st.BotID)
 	if err != nil {
 		return Report{}, fmt.Errorf("demo: %w", err)
 	}
-	r := judge(truth.Updates, d.bot.record(), d.marks)
+	r := judge(truth.Updates, st.Bot.Record(), d.marks)
 	if s != nil {
 		r.Problems = append([]string{s.text}, r.Problems...)
 		r.OK = false
@@ -261,12 +250,21 @@ func (d *demo) count(ctx context.Context) {
 	for {
 		select {
 		case <-tick.C:
-			c := d.bot.counts()
-			c.Pending, c.Since = d.sim.Pending(d.botID), d.since(time.Now())
+			c := Counts{Pending: d.stage.Sim.Pending(d.stage.BotID), Since: d.since(time.Now())}
+			c.Webhook, c.Polling = d.stage.Bot.Counts()
 			d.o.Counted(c)
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// observe hands an event on. A timeline with a gap is better than a host that
+// waits for it.
+func (d *demo) observe(e supervisor.Event) {
+	select {
+	case d.events <- e:
+	default:
 	}
 }
 
@@ -285,7 +283,7 @@ func (d *demo) since(at time.Time) float64 {
 
 // play goes through the acts.
 func (d *demo) play(ctx context.Context) error {
-	ca, err := d.ca.PEM()
+	ca, err := d.stage.CA.PEM()
 	if err != nil {
 		return err
 	}
@@ -334,12 +332,12 @@ func (d *demo) settle(ctx context.Context) error {
 	end := time.NewTimer(tidy)
 	defer end.Stop()
 	for {
-		truth, err := d.sim.Bot(d.botID)
+		arrived, err := d.stage.Arrived()
 		if err != nil {
 			return err
 		}
 		d.tell(time.Now().Add(-reorder))
-		if truth.Pending == 0 && d.bot.distinct() >= truth.Counters.Pushed {
+		if arrived {
 			return nil
 		}
 		select {

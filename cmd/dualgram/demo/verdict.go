@@ -1,11 +1,11 @@
 package demo
 
 import (
-	"bytes"
 	"fmt"
 	"time"
 
 	"dualgram/chaos/telegramsim"
+	"dualgram/cmd/dualgram/stage"
 )
 
 // Schema names the JSON form of a [Report].
@@ -21,31 +21,8 @@ type Settings struct {
 	HoldDown float64 `json:"hold_down_s"`
 }
 
-// Figures are what a part of the run came to. Sent, committed and the failover are
-// the simulator's word, the rest is the sample bot's against it.
-type Figures struct {
-	Sent      int `json:"sent"`
-	Committed int `json:"committed"` // acknowledged to Telegram
-	Delivered int `json:"delivered"`
-	Lost      int `json:"lost"`
-	Doubled   int `json:"doubled"`
-	// OutOfOrder counts updates that the bot got before an earlier one of the same
-	// ordering queue of Telegram's.
-	OutOfOrder int `json:"out_of_order"`
-	ByWebhook  int `json:"by_webhook"`
-	ByPolling  int `json:"by_polling"`
-}
-
-func (f *Figures) add(o Figures) {
-	f.Sent += o.Sent
-	f.Committed += o.Committed
-	f.Delivered += o.Delivered
-	f.Lost += o.Lost
-	f.Doubled += o.Doubled
-	f.OutOfOrder += o.OutOfOrder
-	f.ByWebhook += o.ByWebhook
-	f.ByPolling += o.ByPolling
-}
+// Figures are what a part of the run came to.
+type Figures = stage.Figures
 
 // Part is an act, or what came before the first.
 type Part struct {
@@ -86,64 +63,20 @@ type mark struct {
 
 // judge compares what Telegram handed out with what the bot has got. Updates are
 // counted to the act in which they were sent.
-func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
+func judge(sent []telegramsim.Record, taken []stage.Delivery, marks []mark) Report {
 	r := Report{Schema: Schema, Limit: Limit.Seconds(), Problems: []string{}}
 	parts := []Part{{Name: "before"}}
 	for _, m := range marks {
 		parts = append(parts, Part{Name: m.Act, Title: m.Title, Fault: m.Fault})
 	}
-	partOf := func(at time.Time) *Part {
+	found := stage.Compare(sent, taken, func(at time.Time) (string, *Figures) {
 		i := 0
 		for i < len(marks) && !at.Before(marks[i].Onset) {
 			i++
 		}
-		return &parts[i]
-	}
-	first, count := map[int64]int{}, map[int64]int{}
-	for i, t := range taken {
-		if count[t.ID]++; count[t.ID] == 1 {
-			first[t.ID] = i
-		}
-	}
-	last := map[int64]telegramsim.Record{} // queue → the update with the latest place at the bot
-	known := map[int64]bool{}
-	altered := 0
-	for _, u := range sent {
-		known[u.ID] = true
-		p := partOf(u.PushedAt)
-		p.Sent++
-		if u.State == telegramsim.StateAcknowledged && !u.Unseen {
-			p.Committed++
-		}
-		n := count[u.ID]
-		if n == 0 {
-			p.Lost++
-			r.detail(p.Lost, "lost: update %d (%s, sent during %q, at Telegram %s)", u.ID, u.Kind, p.Name, u.State)
-			continue
-		}
-		at := taken[first[u.ID]]
-		p.Delivered++
-		if p.Doubled += n - 1; n > 1 {
-			r.detail(p.Doubled, "doubled: update %d (%s, sent during %q) came %d times", u.ID, u.Kind, p.Name, n)
-		}
-		if at.Source == "polling" {
-			p.ByPolling++
-		} else {
-			p.ByWebhook++
-		}
-		if !bytes.Equal(at.Body, u.Body) {
-			altered++
-		}
-		if u.Queue == 0 {
-			continue
-		}
-		if l, seen := last[u.Queue]; seen && first[l.ID] > first[u.ID] {
-			p.OutOfOrder++
-			r.detail(p.OutOfOrder, "out of order: update %d (%s, sent during %q) came before %d of the same queue", u.ID, u.Kind, p.Name, l.ID)
-		} else {
-			last[u.Queue] = u
-		}
-	}
+		return parts[i].Name, &parts[i].Figures
+	})
+	r.Problems = append(r.Problems, found.Details...)
 	for i := range marks {
 		end := time.Time{}
 		if i+1 < len(marks) {
@@ -161,16 +94,14 @@ func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
 		}
 	}
 	for _, p := range parts {
-		r.Total.add(p.Figures)
+		r.Total.Add(p.Figures)
 	}
 	r.Parts = parts
-	for id := range count {
-		if !known[id] {
-			r.problem("the bot got update %d, which was never sent", id)
-		}
+	for _, id := range found.Invented {
+		r.problem("the bot got update %d, which was never sent", id)
 	}
-	if altered > 0 {
-		r.problem("%d of %d updates did not reach the bot byte for byte as they were sent", altered, r.Total.Delivered)
+	if found.Altered > 0 {
+		r.problem("%d of %d updates did not reach the bot byte for byte as they were sent", found.Altered, r.Total.Delivered)
 	}
 	for _, c := range []struct {
 		n    int
@@ -190,13 +121,6 @@ func judge(sent []telegramsim.Record, taken []delivered, marks []mark) Report {
 func (r *Report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 	r.OK = false
-}
-
-// detail adds the first few of many problems of one sort.
-func (r *Report) detail(nth int, format string, args ...any) {
-	if nth <= 3 {
-		r.problem(format, args...)
-	}
 }
 
 // failover is the time from the onset, or from the first update that the fault

@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"dualgram/chaos/telegramsim"
+	"dualgram/cmd/dualgram/stage"
 )
 
 // run is a run in which all went well: three updates by webhook, a fault, three
 // by polling.
-func goodRun() (sent []telegramsim.Record, taken []delivered, marks []mark) {
+func goodRun() (sent []telegramsim.Record, taken []stage.Delivery, marks []mark) {
 	t0 := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for i := range 6 {
 		at := t0.Add(time.Duration(i) * time.Second)
@@ -23,7 +24,7 @@ func goodRun() (sent []telegramsim.Record, taken []delivered, marks []mark) {
 			u.Returned, u.EndedAt = []time.Time{t0.Add(8 * time.Second)}, t0.Add(9*time.Second)
 		}
 		sent = append(sent, u)
-		taken = append(taken, delivered{ID: u.ID, Source: source, At: at, Body: u.Body})
+		taken = append(taken, stage.Delivery{ID: u.ID, Source: source, At: at, Body: u.Body})
 	}
 	return sent, taken, []mark{{Act: "fault", Onset: t0.Add(2500 * time.Millisecond)}}
 }
@@ -32,47 +33,49 @@ func goodRun() (sent []telegramsim.Record, taken []delivered, marks []mark) {
 func TestJudge(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		plant func(sent []telegramsim.Record, taken []delivered) ([]telegramsim.Record, []delivered)
+		plant func(sent []telegramsim.Record, taken []stage.Delivery) ([]telegramsim.Record, []stage.Delivery)
 		want  string // in the problems; "" means OK
 	}{
-		{"all well", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) { return s, b }, ""},
-		{"a loss", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) { return s, b[:5] }, "1 of 6 updates lost"},
-		{"a loss that Telegram does not know of", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"all well", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) { return s, b }, ""},
+		{"a loss", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
+			return s, b[:5]
+		}, "1 of 6 updates lost"},
+		{"a loss that Telegram does not know of", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			return s, slices.Delete(b, 1, 2)
 		}, `lost: update 101 (message, sent during "before", at Telegram acknowledged)`},
-		{"an expiry", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"an expiry", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			s[4].State, s[4].By = telegramsim.StateExpired, ""
 			return s, slices.Delete(b, 4, 5)
 		}, `lost: update 104 (message, sent during "fault", at Telegram expired)`},
-		{"delivered, and taken away at Telegram before it was handed out", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"delivered, and taken away at Telegram before it was handed out", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			s[4].Unseen = true
 			return s, b
 		}, ""},
-		{"a double", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"a double", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			return s, append(b, b[2])
 		}, "1 of 6 updates doubled"},
-		{"a reorder", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"a reorder", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			b[0], b[2] = b[2], b[0]
 			return s, b
 		}, "1 of 6 updates out of order"},
-		{"one overtakes two", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"one overtakes two", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			b[0], b[2], b[4] = b[4], b[0], b[2]
 			return s, b
 		}, "1 of 6 updates out of order"},
-		{"a repeat out of order is a double only", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"a repeat out of order is a double only", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			return s, append(b, b[0])
 		}, "doubled: update 100 (message, sent during \"before\") came 2 times"},
-		{"a reorder between queues is none", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"a reorder between queues is none", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			b[0], b[1] = b[1], b[0]
 			return s, b
 		}, ""},
-		{"a late switch", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"a late switch", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			for i := 3; i < 6; i++ {
 				s[i].Returned[0] = s[i].Returned[0].Add(10 * time.Second)
 			}
 			return s, b
 		}, "took 15.0 s"},
-		{"a switch too late for an update that the webhook took in the end", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"a switch too late for an update that the webhook took in the end", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			s[3].By, s[3].Returned = telegramsim.Webhook, nil
 			s[3].EndedAt = s[3].PushedAt.Add(time.Minute)
 			for i := 4; i < 6; i++ {
@@ -81,21 +84,21 @@ func TestJudge(t *testing.T) {
 			}
 			return s, b
 		}, "took 12.0 s"},
-		{"altered on the way", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"altered on the way", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			b[2].Body = append([]byte(nil), b[2].Body...)
 			b[2].Body[0] = ' '
 			return s, b
 		}, "1 of 6 updates did not reach the bot byte for byte"},
-		{"no switch", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
+		{"no switch", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
 			for i := 3; i < 6; i++ {
 				s[i].Returned, s[i].By = nil, telegramsim.Webhook
 			}
 			return s, b
 		}, "never handed out"},
-		{"an invention", func(s []telegramsim.Record, b []delivered) ([]telegramsim.Record, []delivered) {
-			return s, append(b, delivered{ID: 7})
+		{"an invention", func(s []telegramsim.Record, b []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) {
+			return s, append(b, stage.Delivery{ID: 7})
 		}, "never sent"},
-		{"nothing at all", func([]telegramsim.Record, []delivered) ([]telegramsim.Record, []delivered) { return nil, nil }, "no update was sent"},
+		{"nothing at all", func([]telegramsim.Record, []stage.Delivery) ([]telegramsim.Record, []stage.Delivery) { return nil, nil }, "no update was sent"},
 	} {
 		sent, taken, marks := goodRun()
 		sent, taken = c.plant(sent, taken)

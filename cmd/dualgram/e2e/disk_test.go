@@ -26,12 +26,23 @@ func childTmpfs() int {
 	}
 	bin := os.Getenv(childBinary)
 	env := environment()
-	return fail("exec", syscall.Exec(bin, []string{bin, "run", "--config", os.Getenv(childConfig)}, env))
+	args := []string{"run", "--config", os.Getenv(childConfig)}
+	if more := os.Getenv(childArgs); more != "" {
+		args = strings.Fields(more)
+	}
+	if os.Getenv(childTmpfsFill) != "" {
+		if err := os.WriteFile(os.Getenv(childTmpfsDir)+"/filler", make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+			return fail("fill", err)
+		}
+	}
+	return fail("exec", syscall.Exec(bin, append([]string{bin}, args...), env))
 }
 
 const (
 	childTmpfsDir  = "E2E_TMPFS"
 	childTmpfsSize = "E2E_TMPFS_SIZE"
+	childTmpfsFill = "E2E_TMPFS_FILL" // if it is set, the file system is full from the start
+	childArgs      = "E2E_ARGS"       // in place of run
 	childBinary    = "E2E_BINARY"
 )
 

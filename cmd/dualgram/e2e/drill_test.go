@@ -21,13 +21,23 @@ type drillHistory struct {
 	}
 }
 
-func (w *world) drillHistory() (h drillHistory) {
+func (w *world) drillHistory() drillHistory {
+	w.t.Helper()
+	h, err := w.drillRuns()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return h
+}
+
+// drillRuns is drillHistory while the host may be starting.
+func (w *world) drillRuns() (h drillHistory, err error) {
 	w.t.Helper()
 	code, out, errs := w.cli("drill", "history", "--verify", "--config", w.file("dualgram.yaml"), "--output", "json")
 	if err := json.Unmarshal([]byte(out), &h); err != nil || code != 0 || h.Verify != "ok" {
-		w.t.Fatalf("drill history: %d %v %s %s", code, err, out, errs)
+		return h, fmt.Errorf("drill history: %d %v %s %s", code, err, out, errs)
 	}
-	return h
+	return h, nil
 }
 
 // drill starts `dualgram drill run`, and waits until its fault acts.

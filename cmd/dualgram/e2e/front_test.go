@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"sync"
@@ -29,6 +30,7 @@ const (
 	proxyHalf               // the headers go on, the body never follows
 	proxyNameless           // X-Forwarded-For is left out
 	proxyImpostor           // 200, and nothing reaches dualgram
+	proxyMute               // dualgram answers, and nothing gets back
 )
 
 // front is a reverse proxy that ends TLS before dualgram, as nginx would.
@@ -83,19 +85,28 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case proxyBadGate:
 		http.Error(w, "bad gateway", http.StatusBadGateway)
 		return
+	case proxyImpostor:
+		_, _ = io.WriteString(w, "welcome")
+		return
+	case proxyMute:
+		f.proxy(mood).ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
 	case proxyHalf:
 		f.half(r)
 		http.Error(w, "gateway timeout", http.StatusGatewayTimeout)
 		return
 	}
-	p := httputil.ReverseProxy{ErrorLog: discard, Rewrite: func(pr *httputil.ProxyRequest) {
+	f.proxy(mood).ServeHTTP(w, r)
+}
+
+func (f *front) proxy(mood proxyMood) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{ErrorLog: discard, Rewrite: func(pr *httputil.ProxyRequest) {
 		pr.SetURL(&url.URL{Scheme: "http", Host: f.target})
 		pr.Out.Host = pr.In.Host
 		if mood != proxyNameless {
 			pr.SetXForwarded()
 		}
 	}}
-	p.ServeHTTP(w, r)
 }
 
 // half sends the headers of the request on and keeps the body.

@@ -159,7 +159,7 @@ func TestStatus(t *testing.T) {
 	for _, line := range []string{
 		`dualgram_phase{bot="orders",phase="webhook"} 1`,
 		`dualgram_phase{bot="orders",phase="held"} 0`,
-		`dualgram_handovers_total{bot="orders",cause="stall",to="polling"} 1`,
+		`dualgram_handovers_total{bot="orders",by="automatic",cause="stall",to="polling"} 1`,
 		`dualgram_handover_duration_seconds_count{bot="orders",to="polling"} 1`,
 		`dualgram_updates_lost_total{bot="orders",cause="lost"} 0`,
 		`dualgram_signal_trips_total{bot="orders",signal="stall"} 1`,

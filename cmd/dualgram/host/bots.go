@@ -27,6 +27,7 @@ func (h *Host) listeners() (ls []supervisor.ListenerOptions, err error) {
 		l := supervisor.ListenerOptions{
 			Address:     w.Listen,
 			Listen:      h.listen,
+			WrapRequest: h.listenerScope(w.Listen).Request(),
 			WrapHandler: h.listenerScope(w.Listen).Handler,
 			Responder:   &h.probes,
 		}
@@ -86,7 +87,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 	}
 	h.warn(warnings)
 	api, err := botapi.New(botapi.Options{Token: token.Reveal(), BaseURL: h.cfg.Telegram.APIURL, CAFile: h.cfg.Telegram.CAFile,
-		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper})
+		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper, Observe: h.calls.of(c.Name)})
 	if err != nil {
 		return supervisor.BotOptions{}, err
 	}
@@ -229,7 +230,7 @@ func (h *Host) handler(c *config.Bot, secret *webhookSecret) (delivery.Handler, 
 
 func (h *Host) warn(ws []config.Warning) {
 	for _, w := range ws {
-		h.log.Warn().Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
+		h.log.Warn().Str("code", w.Code).Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
 	}
 }
 

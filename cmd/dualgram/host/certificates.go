@@ -94,13 +94,35 @@ func hostOf(raw string) string {
 // certificateDir is where a certificate is kept that has no files of its own: a
 // directory for each listener, by default beside the store.
 func (h *Host) certificateDir(base string, names ...string) (string, error) {
+	dir := certificateDir(h.cfg, base, names...)
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+func certificateDir(cfg *config.Config, base string, names ...string) string {
 	if base == "" {
-		base = filepath.Join(filepath.Dir(h.cfg.Store.Path), "certificates")
+		base = filepath.Join(filepath.Dir(cfg.Store.Path), "certificates")
 	}
 	for _, name := range names {
 		base = filepath.Join(base, strings.NewReplacer("[", "", "]", "", ":", "-", "/", "-").Replace(name))
 	}
-	return base, os.MkdirAll(base, 0o700)
+	return base
+}
+
+// CertificateFiles are those of the pair that the webhook's listener serves, which
+// may not be there yet if dualgram makes or obtains it; empty if TLS is off.
+func CertificateFiles(cfg *config.Config, w *config.Webhook) (certFile, keyFile string) {
+	dir := ""
+	switch {
+	case w.TLS.Off:
+		return "", ""
+	case w.TLS.ACME != nil:
+		dir = certificateDir(cfg, w.TLS.ACME.CacheDir, w.Listen, directoryName(w.TLS.ACME.Directory))
+	case w.TLS.CertFile == "":
+		dir = certificateDir(cfg, "", w.Listen)
+	default:
+		return w.TLS.CertFile, w.TLS.KeyFile
+	}
+	return filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 }
 
 // clock is the time at Telegram, as far as it is known.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"dualgram/chaos/drill"
+	"dualgram/cmd/dualgram/config"
 	"dualgram/supervisor/console"
 )
 
@@ -18,6 +19,8 @@ const maxDrillBody = 128 << 10
 
 // DrillRequest is the body of POST /v1/bots/{name}/drills.
 type DrillRequest struct {
+	// Schema may be left out.
+	Schema string `json:"schema,omitempty"`
 	// Name is an experiment that the host knows; Text one in YAML, File its name for
 	// messages. One of the two is needed.
 	Name string `json:"name,omitempty"`
@@ -44,11 +47,13 @@ type DrillLine struct {
 
 // LeverRequest is the body of POST /v1/drills/halt and /v1/drills/resume.
 type LeverRequest struct {
+	// Schema may be left out.
+	Schema string `json:"schema,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
 // drillRoutes are the resources of the drills.
-func (h *Host) drillRoutes() map[string]http.Handler {
+func (h *Host) drillRoutes() []console.Route {
 	get := func(f func(*http.Request) (any, error)) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			out, err := f(r)
@@ -65,9 +70,11 @@ func (h *Host) drillRoutes() map[string]http.Handler {
 			if err := readJSON(r, &q); err != nil {
 				return nil, err
 			}
-			if strings.TrimSpace(q.Reason) == "" {
-				return nil, badDrill("a reason is needed", "say in a few words why")
+			reason, err := console.CheckReason(q.Reason, true)
+			if err != nil {
+				return nil, err
 			}
+			q.Reason = config.Redact(reason)
 			var errs []error
 			for _, o := range h.offices {
 				if o.err == nil {
@@ -80,23 +87,24 @@ func (h *Host) drillRoutes() map[string]http.Handler {
 			return h.drillsStatus(r.Context())
 		})
 	}
-	return map[string]http.Handler{
-		"GET /v1/drills": get(func(r *http.Request) (any, error) { return h.drillsStatus(r.Context()) }),
-		"POST /v1/drills/halt": lever(func(ctx context.Context, d *drill.Drills, who drill.Who) error {
-			return d.Halt(ctx, who)
-		}),
-		"POST /v1/drills/resume": lever(func(ctx context.Context, d *drill.Drills, who drill.Who) error {
-			return d.Resume(ctx, who)
-		}),
-		"GET /v1/bots/{name}/drills": get(func(r *http.Request) (any, error) {
-			o, err := h.office(r.PathValue("name"))
-			if err != nil {
-				return nil, err
-			}
-			return o.history(r.Context(), r.URL.Query().Get("head"))
-		}),
-		"GET /v1/bots/{name}/drills/{id}": http.HandlerFunc(h.getReport),
-		"POST /v1/bots/{name}/drills":     http.HandlerFunc(h.postDrill),
+	return []console.Route{
+		{Pattern: "GET /v1/drills", Doc: "The drills under way, the halt lever, the schedules", Response: SchemaDrills,
+			Handler: get(func(r *http.Request) (any, error) { return h.drillsStatus(r.Context()) })},
+		{Pattern: "POST /v1/drills/halt", Doc: "End the drills under way, and let none begin", Request: SchemaDrillLever, Response: SchemaDrills,
+			Handler: lever(func(ctx context.Context, d *drill.Drills, who drill.Who) error { return d.Halt(ctx, who) })},
+		{Pattern: "POST /v1/drills/resume", Doc: "Let drills run again", Request: SchemaDrillLever, Response: SchemaDrills,
+			Handler: lever(func(ctx context.Context, d *drill.Drills, who drill.Who) error { return d.Resume(ctx, who) })},
+		{Pattern: "GET /v1/bots/{name}/drills", Doc: "The runs of the past, and whether their chain is whole", Response: SchemaDrillHistory,
+			Handler: get(func(r *http.Request) (any, error) {
+				o, err := h.office(r.PathValue("name"))
+				if err != nil {
+					return nil, err
+				}
+				return o.history(r.Context(), r.URL.Query().Get("head"))
+			})},
+		{Pattern: "GET /v1/bots/{name}/drills/{id}", Doc: "The report of one run; format is markdown, html, junit or json", Response: "text/plain", Handler: http.HandlerFunc(h.getReport)},
+		{Pattern: "POST /v1/bots/{name}/drills", Doc: "Run a drill, for as long as the request lasts; a line for each thing that happens", Request: SchemaDrillOrder,
+			Response: SchemaDrillRun, Handler: http.HandlerFunc(h.postDrill)},
 	}
 }
 
@@ -117,6 +125,9 @@ func readJSON(r *http.Request, into any) error {
 
 func whoAsks(r *http.Request, reason string) drill.Who {
 	c := console.CallerOf(r)
+	if c.Remote != "" {
+		c.User = c.String()
+	}
 	return drill.Who{User: c.User, UID: c.UID, PID: c.PID, Reason: strings.TrimSpace(reason)}
 }
 
@@ -162,12 +173,7 @@ func (h *Host) postDrill(w http.ResponseWriter, r *http.Request) {
 	lines := make(chan drill.Progress, 256)
 	done := make(chan DrillLine, 1)
 	go func() {
-		who := whoAsks(r, q.Reason)
-		if _, busy := o.drills.Running(); !busy { // else it is refused
-			o.host.by(who)
-			defer o.host.by(drill.Who{User: "the schedule"})
-		}
-		j, err := o.drills.Do(ctx, drill.Request{Experiment: e, Who: who, DryRun: q.DryRun, Share: q.Share,
+		j, err := o.drills.Do(ctx, drill.Request{Experiment: e, Who: whoAsks(r, q.Reason), DryRun: q.DryRun, Share: q.Share,
 			For: time.Duration(q.For * float64(time.Second)), Seed: q.Seed, Observe: func(p drill.Progress) {
 				select {
 				case lines <- p:
@@ -216,13 +222,13 @@ func (h *Host) drillRequest(r *http.Request) (o *drillOffice, q DrillRequest, e 
 	switch {
 	case (q.Name == "") == (q.Text == ""):
 		return o, q, nil, badDrill("which experiment?", "give its name, or its text")
-	case strings.TrimSpace(q.Reason) == "" && !q.DryRun:
-		return o, q, nil, badDrill("a reason is needed", "say in a few words why: it is part of the evidence")
-	case len(q.Reason) > console.MaxReason, strings.ContainsAny(q.Reason, "\n\r\x1b"):
-		return o, q, nil, badDrill("the reason is not one short line", "")
 	case q.Share < 0 || q.Share > 1 || q.For < 0 || q.For > 900:
 		return o, q, nil, badDrill("share is from 0 to 1, and for_s from 0 to 900", "")
 	}
+	if q.Reason, err = console.CheckReason(q.Reason, !q.DryRun); err != nil {
+		return o, q, nil, err
+	}
+	q.Reason = config.Redact(q.Reason)
 	if q.Text != "" {
 		e, err = drill.Parse(q.File, []byte(q.Text))
 	} else {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +35,7 @@ type drillHost struct {
 	mu      sync.Mutex
 	events  []drill.Event
 	pending time.Time // since when updates have been pending at Telegram
-	who     drill.Who // whose drill is under way
+	who     drill.Who // whose drill is under way: the last that was told of
 	what    string
 	said    string // what its last progress was
 }
@@ -42,19 +43,16 @@ type drillHost struct {
 // ledger is the bot's.
 func (d *drillHost) ledger() (*store.Ledger, error) { return d.h.store.Ledger(d.id) }
 
-// by says whose doing the next faults are.
-func (d *drillHost) by(who drill.Who) {
-	d.mu.Lock()
-	d.who = who
-	d.mu.Unlock()
-}
-
 // under says which drill is under way; it reports whether it does something new.
-func (d *drillHost) under(p drill.Progress) (news bool) {
+// What is told of a drill that was refused meanwhile is news, and no more.
+func (d *drillHost) under(p drill.Progress, running string) (news bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if p.ID != running {
+		return true
+	}
 	news = p.Text != d.said
-	d.what, d.said = p.Experiment, p.Text
+	d.who, d.what, d.said = p.Who, p.Experiment, p.Text
 	return news
 }
 
@@ -76,7 +74,7 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		f.TelegramErrorAt = b.Webhook.LastErrorAt
 	}
 	for _, w := range b.Warnings {
-		if w.Code != string(warning.FaultActive) && !slices.Contains(f.Warnings, w.Code) {
+		if !aboutDrills(warning.Code(w.Code)) && !slices.Contains(f.Warnings, w.Code) {
 			f.Warnings = append(f.Warnings, w.Code)
 		}
 	}
@@ -101,6 +99,12 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		d.mu.Unlock()
 	}
 	return f, d.count(&f, b)
+}
+
+// aboutDrills tells which warnings say nothing of the bot's health: a drill that
+// is overdue would otherwise keep itself from being run.
+func aboutDrills(c warning.Code) bool {
+	return c == warning.FaultActive || c == warning.DrillOverdue || c == warning.DrillHalted
 }
 
 // count fills in what the metrics count.
@@ -157,6 +161,16 @@ func moves(signal string) bool {
 	return true
 }
 
+// MovingSignals lists the signals that call for a failover.
+func MovingSignals() (out []string) {
+	for _, s := range supervisor.Signals() {
+		if moves(s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // observe is told of each event of the bot.
 func (d *drillHost) observe(e supervisor.Event) {
 	out := drill.Event{At: e.At, Name: e.Name}
@@ -202,17 +216,56 @@ func (d *drillHost) Events(_ context.Context, since time.Time) ([]drill.Event, e
 	return out, nil
 }
 
+// order is what a drill asks for.
+func (d *drillHost) order(s chaos.Spec) console.FaultOrder {
+	return console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, For: cmp.Or(s.Most, chaos.MaxLease), Lease: s.For, Delay: s.Delay, Share: s.Share, Count: s.Count,
+		Seed: s.Seed, Params: s.Params}
+}
+
+// Plan implements [drill.Planner].
+func (d *drillHost) Plan(_ context.Context, s chaos.Spec) error {
+	o := d.order(s)
+	o.Lease = min(o.Lease, drill.LeaseFor)
+	_, _, err := d.h.orders.spec(o)
+	var f *console.Failure
+	if errors.As(err, &f) && f.Fix != "" {
+		return fmt.Errorf("%w; %s", err, f.Fix)
+	}
+	return err
+}
+
+// Rollback implements [drill.Rollbacker]: it is an operator's word like any other,
+// in the name of whoever runs the drill.
+func (d *drillHost) Rollback(ctx context.Context, action string) error {
+	if d.h.sup == nil {
+		return errStarting
+	}
+	who, reason := d.whose()
+	command, ok := map[string]string{"failback": console.EndHoldDown, "ack": console.AckFreeze}[action]
+	if !ok {
+		return fmt.Errorf("there is no rollback %q", action)
+	}
+	_, err := d.h.sup.Operate(ctx, console.Order{Bot: d.bot, Command: command, Reason: reason, By: console.Caller{User: who.User, UID: who.UID, PID: who.PID}})
+	return err
+}
+
+// whose tells who runs the drill under way, and why.
+func (d *drillHost) whose() (drill.Who, string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	reason := "drill " + d.what
+	if d.who.Reason != "" {
+		reason += ": " + d.who.Reason
+	}
+	return d.who, reason
+}
+
 // Inject implements [drill.Host]: a drill's fault is an order like an operator's.
 func (d *drillHost) Inject(ctx context.Context, s chaos.Spec) (drill.Fault, error) {
-	d.mu.Lock()
-	who, what := d.who, d.what
-	d.mu.Unlock()
-	reason := "drill " + what
-	if who.Reason != "" {
-		reason += ": " + who.Reason
-	}
-	f, err := d.h.orders.order(ctx, console.FaultOrder{Kind: string(s.Kind), Bot: d.bot, Reason: reason, For: chaos.MaxLease, Lease: s.For,
-		Delay: s.Delay, Share: s.Share, Count: s.Count, Seed: s.Seed, Params: s.Params, By: console.Caller{User: who.User, UID: who.UID, PID: who.PID}})
+	o := d.order(s)
+	who, reason := d.whose()
+	o.Reason, o.By = reason, console.Caller{User: who.User, UID: who.UID, PID: who.PID}
+	f, err := d.h.orders.order(ctx, o)
 	if err != nil {
 		return nil, err
 	}

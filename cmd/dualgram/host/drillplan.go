@@ -23,14 +23,14 @@ func drillPolicy(c *config.Config) (drill.Policy, error) {
 	for i, s := range d.Windows {
 		w, err := parseWindow(s)
 		if err != nil {
-			return p, wrongKey(c, fmt.Sprintf("drills.windows[%d]", i), err, `write it like "Mon-Fri 09:00-15:00 Europe/Berlin"`)
+			return p, wrongKey(c, fmt.Sprintf("drills.windows[%d]", i), err, fixWindow)
 		}
 		p.Windows = append(p.Windows, w)
 	}
 	for i, s := range d.Freeze {
 		f, err := parseFreeze(s)
 		if err != nil {
-			return p, wrongKey(c, fmt.Sprintf("drills.freeze[%d]", i), err, `write it like "2026-12-20..2027-01-06 Europe/Berlin"`)
+			return p, wrongKey(c, fmt.Sprintf("drills.freeze[%d]", i), err, fixFreeze)
 		}
 		p.Freezes = append(p.Freezes, f)
 	}
@@ -140,27 +140,73 @@ func parseFreeze(s string) (f drill.Freeze, err error) {
 // drillSchedules are those of one bot.
 func drillSchedules(c *config.Config, bot string) (out []drill.Schedule, err error) {
 	for i, s := range c.Drills.Schedules {
-		if s.Bot != bot && (s.Bot != "" || len(c.Bots) > 1) {
-			if s.Bot == "" || !slices.ContainsFunc(c.Bots, func(b config.Bot) bool { return b.Name == s.Bot }) {
-				return nil, wrongKey(c, fmt.Sprintf("drills.schedules[%d].bot", i), fmt.Errorf("%q is none of the bots", s.Bot), "name one: a drill is of one bot")
-			}
+		key := func(name string) string { return fmt.Sprintf("drills.schedules[%d].%s", i, name) }
+		if err := scheduledBot(c, s); err != nil {
+			return nil, wrongKey(c, key("bot"), err, "name one of the bots: a drill is of one bot")
+		}
+		if s.Bot != bot && s.Bot != "" {
 			continue
 		}
-		sc := drill.Schedule{Experiment: s.Experiment, Cron: s.Cron, Jitter: s.Jitter, Seed: uint64(i) + 1}
-		if s.Zone != "" {
-			if sc.Zone, err = zone([]string{s.Zone}); err != nil {
-				return nil, wrongKey(c, fmt.Sprintf("drills.schedules[%d].zone", i), err, "write it like Europe/Berlin")
-			}
-		}
-		if err := sc.Check(); err != nil {
-			return nil, wrongKey(c, fmt.Sprintf("drills.schedules[%d].cron", i), err, "")
+		sc, err := readSchedule(s, i)
+		var wrong *scheduleError
+		if errors.As(err, &wrong) {
+			return nil, wrongKey(c, key(wrong.key), wrong, wrong.fix)
 		}
 		if _, err := lookupExperiment(c.Drills.Experiments, s.Experiment); err != nil {
-			return nil, wrongKey(c, fmt.Sprintf("drills.schedules[%d].experiment", i), err, "see them: dualgram drill list")
+			return nil, wrongKey(c, key("experiment"), err, "see them: dualgram drill list")
 		}
 		out = append(out, sc)
 	}
 	return out, nil
+}
+
+// scheduleError is what is wrong with one key of a schedule.
+type scheduleError struct {
+	key, fix string
+	err      error
+}
+
+func (e *scheduleError) Error() string { return e.err.Error() }
+func (e *scheduleError) Unwrap() error { return e.err }
+
+// readSchedule reads the i-th schedule but for its experiment and its bot. The
+// error is a [*scheduleError].
+func readSchedule(s config.Schedule, i int) (drill.Schedule, error) {
+	out := drill.Schedule{Experiment: s.Experiment, Cron: s.Cron, Jitter: s.Jitter, Seed: uint64(i) + 1}
+	if s.Cron == "" {
+		return out, &scheduleError{"cron", drill.CronForm, errors.New("is missing: nobody knows when the drill is due")}
+	}
+	if s.Zone != "" {
+		z, err := zone([]string{s.Zone})
+		if err != nil {
+			return out, &scheduleError{"zone", fixZone, err}
+		}
+		out.Zone = z
+	}
+	if s.Jitter < 0 || s.Jitter > drill.MaxJitter {
+		return out, &scheduleError{"jitter", "write a duration such as 20m", fmt.Errorf("is %s, and a run is put off by at most %s", config.FormatDuration(s.Jitter), config.FormatDuration(drill.MaxJitter))}
+	}
+	var cron *drill.CronError
+	switch err := out.Check(); {
+	case errors.As(err, &cron):
+		return out, &scheduleError{"cron", drill.CronForm, fmt.Errorf("%q %s", cron.Cron, cron.What)}
+	case err != nil:
+		return out, &scheduleError{"cron", drill.CronForm, err}
+	}
+	return out, nil
+}
+
+// scheduledBot says whether a schedule names its bot.
+func scheduledBot(c *config.Config, s config.Schedule) error {
+	switch {
+	case s.Bot == "" && len(c.Bots) <= 1:
+		return nil
+	case s.Bot == "":
+		return errors.New("is missing, and there are several bots")
+	case len(c.Bots) > 0 && !slices.ContainsFunc(c.Bots, func(b config.Bot) bool { return b.Name == s.Bot }):
+		return fmt.Errorf("%q is none of the bots", s.Bot)
+	}
+	return nil
 }
 
 var experimentName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)

@@ -1,6 +1,9 @@
 package host
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,5 +72,54 @@ func TestDrillSchedules(t *testing.T) {
 	cfg.Drills.Schedules = []config.Schedule{good}
 	if got, err := drillSchedules(cfg, "a"); err != nil || len(got) != 0 {
 		t.Errorf("of the other bot: %v %v", got, err)
+	}
+}
+
+// TestOddSchedules: what is legal and would not do what was meant is said, with
+// where it stands and what to do.
+func TestOddSchedules(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "revoked.yaml"), []byte(strings.NewReplacer("name: short", "name: revoked", "http.status", "botapi.unauthorized").Replace(shortDrill)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	good := config.Schedule{Experiment: "certificate-expired", Cron: "30 10 * 1,4,7,10 TUE#1", Zone: "Europe/Berlin", Jitter: 20 * time.Minute}
+	for name, c := range map[string]struct {
+		change func(*config.Config, *config.Schedule)
+		want   string // the code; empty if it is fine
+		says   string
+	}{
+		"fine":      {func(*config.Config, *config.Schedule) {}, "", ""},
+		"disabled":  {func(c *config.Config, _ *config.Schedule) { c.Chaos.Enabled = false }, "drills_disabled", "overdue"},
+		"leashed":   {func(c *config.Config, _ *config.Schedule) { c.Chaos.Leashed = true }, "drills_leashed", "overdue"},
+		"at night":  {func(_ *config.Config, s *config.Schedule) { s.Cron = "30 2 * * TUE" }, "drill_outside_windows", `"30 2 * * TUE"`},
+		"elsewhere": {func(_ *config.Config, s *config.Schedule) { s.Zone = "America/New_York" }, "drill_outside_windows", ""},
+		"frozen": {func(c *config.Config, _ *config.Schedule) { c.Drills.Freeze = []string{"2026-01-01..2029-01-01"} },
+			"drill_outside_windows", ""},
+		"put off too far": {func(_ *config.Config, s *config.Schedule) { s.Jitter = 6 * time.Hour }, "drill_jitter_outside_windows", "2027-01-05 10:30 CET"},
+		"too often":       {func(c *config.Config, _ *config.Schedule) { c.Drills.MinInterval = 100 * 24 * time.Hour }, "drill_too_often", "min_interval is 100d"},
+		"too often by the jitter": {func(c *config.Config, s *config.Schedule) {
+			s.Cron, c.Drills.MinInterval = "30 10 * * TUE", 7*24*time.Hour-time.Hour
+		}, "drill_too_often", "jitter"},
+		"not for production": {func(_ *config.Config, s *config.Schedule) { s.Experiment = "revoked" }, "drill_not_for_production", "botapi.unauthorized"},
+		"without a webhook":  {func(c *config.Config, _ *config.Schedule) { c.Bots[0].Webhook.Off = true }, "drill_without_webhook", "bot a"},
+	} {
+		cfg := config.Defaults()
+		cfg.Chaos = config.Chaos{Enabled: true}
+		cfg.Drills.Experiments = dir
+		cfg.Bots = []config.Bot{{Name: "a"}}
+		cfg.Drills.Windows = []string{"Tue 09:00-15:00 Europe/Berlin"}
+		s := good
+		c.change(cfg, &s)
+		cfg.Drills.Schedules = []config.Schedule{s}
+		bad, odd := CheckDrills(cfg, now)
+		if len(bad) > 0 {
+			t.Errorf("%s: %v", name, bad)
+		}
+		switch {
+		case c.want == "" && len(odd) == 0:
+		case len(odd) != 1 || odd[0].Code != c.want || !strings.Contains(odd[0].What, c.says) || odd[0].Fix == "" || odd[0].Key == "":
+			t.Errorf("%s: %+v", name, odd)
+		}
 	}
 }

@@ -25,6 +25,7 @@ type drillOffice struct {
 // from running, and nothing else.
 func (h *Host) openDrills(ctx context.Context, bots []supervisor.BotOptions) error {
 	h.offices = map[string]*drillOffice{}
+	var running []*drill.Drills
 	policy, err := drillPolicy(h.cfg)
 	if err != nil {
 		return err
@@ -42,18 +43,21 @@ func (h *Host) openDrills(ctx context.Context, bots []supervisor.BotOptions) err
 		}
 		o.drills, o.err = drill.New(ctx, drill.Options{
 			Bot: b.Name, Host: o.host, Store: drillStore{ledger}, Policy: policy, Version: h.opt.Version, ConfigHash: config.Hash(h.cfg),
-			Simulated: h.opt.Simulated, Schedules: schedules, Blocked: h.haltFile,
+			Simulator: h.opt.Simulated.shown(), Schedules: schedules, Blocked: h.haltFile,
 			Lookup: func(name string) (*drill.Experiment, error) { return lookupExperiment(h.cfg.Drills.Experiments, name) },
 			Observe: func(p drill.Progress) {
-				if o.host.under(p) {
+				if o.host.under(p, o.drills.RunningID()) {
 					h.tellDrill(p)
 				}
 			},
 		})
 		if o.err != nil {
 			h.log.Error().Err(o.err).Str("bot", b.Name).Msg("the history of the drills can't be trusted: no drill of this bot can run")
+			continue
 		}
+		running = append(running, o.drills)
 	}
+	h.drilling.Store(&running)
 	return nil
 }
 
@@ -79,9 +83,9 @@ func (h *Host) tellDrill(p drill.Progress) {
 	if p.Text == "" {
 		return
 	}
-	l := h.log.Info() //nolint:zerologlint // sent below
+	l := h.plainLog.Info() //nolint:zerologlint // sent below
 	if p.Outcome != "" && p.Outcome != drill.Held {
-		l = h.log.Warn() //nolint:zerologlint // sent below
+		l = h.plainLog.Warn() //nolint:zerologlint // sent below
 	}
 	l.Str("event", "drill").Str("bot", p.Bot).Str("drill_id", p.ID).Str("experiment", p.Experiment).Str("stage", string(p.Stage)).
 		Str("outcome", string(p.Outcome)).Msg(p.Text)
@@ -147,12 +151,16 @@ type BotDrill struct {
 
 // DrillPlan is a schedule and its next time.
 type DrillPlan struct {
-	Experiment   string    `json:"experiment"`
-	Cron         string    `json:"cron"`
-	Zone         string    `json:"zone"`
-	Next         time.Time `json:"next,omitzero"`
-	LastRun      time.Time `json:"last_run,omitzero"`
-	LastOutcome  string    `json:"last_outcome,omitempty"`
+	Experiment  string    `json:"experiment"`
+	Cron        string    `json:"cron"`
+	Zone        string    `json:"zone"`
+	Next        time.Time `json:"next,omitzero"`
+	LastRun     time.Time `json:"last_run,omitzero"`
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastOutcome string    `json:"last_outcome,omitempty"`
+	// MissedSince is when a run was due that was not made; absent if none.
+	// OverdueSince is when the second in a row was due without a success.
+	MissedSince  time.Time `json:"missed_since,omitzero"`
 	OverdueSince time.Time `json:"overdue_since,omitzero"`
 }
 
@@ -168,10 +176,12 @@ const (
 	SchemaDrills       = "dualgram/drills/v1"
 	SchemaDrillHistory = "dualgram/drill-history/v1"
 	SchemaDrillRun     = "dualgram/drill-run/v1"
+	SchemaDrillOrder   = "dualgram/drill-order/v1"
+	SchemaDrillLever   = "dualgram/drill-lever/v1"
 )
 
 // drillsStatus gathers it.
-func (h *Host) drillsStatus(ctx context.Context) (DrillsStatus, error) {
+func (h *Host) drillsStatus(context.Context) (DrillsStatus, error) {
 	if h.sup == nil || h.offices == nil {
 		return DrillsStatus{}, errStarting
 	}
@@ -192,16 +202,12 @@ func (h *Host) drillsStatus(ctx context.Context) (DrillsStatus, error) {
 		if p, ok := o.drills.Running(); ok {
 			b.Running = &p
 		}
-		plans, err := o.drills.Plans(ctx, time.Now())
-		if err != nil {
-			return out, err
-		}
-		for _, p := range plans {
+		for _, p := range o.drills.Plans(time.Now()) {
 			zone := "UTC"
 			if p.Schedule.Zone != nil {
 				zone = p.Schedule.Zone.String()
 			}
-			b.Plans = append(b.Plans, DrillPlan{p.Experiment, p.Schedule.Cron, zone, p.Next.At, p.LastRun, string(p.LastOutcome), p.OverdueSince})
+			b.Plans = append(b.Plans, DrillPlan{p.Experiment, p.Schedule.Cron, zone, p.Next.At, p.LastRun, p.LastSuccess, string(p.LastOutcome), p.MissedSince, p.OverdueSince})
 		}
 		out.Bots = append(out.Bots, b)
 	}

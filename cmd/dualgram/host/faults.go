@@ -168,6 +168,7 @@ func (o *faultOrders) spec(order console.FaultOrder) (s chaos.Spec, plan chaos.S
 	if order.Lease > 0 {
 		s.For = min(order.For, order.Lease)
 	}
+	s.Most = order.For
 	if !r.Enabled() {
 		return s, plan, &console.Failure{Code: console.CodeRefused, Message: "faults are disabled in this dualgram",
 			Fix: "set chaos: {enabled: true, leashed: false} and restart; with leashed: true faults are planned and counted, and do nothing", Err: chaos.ErrDisabled}
@@ -180,14 +181,22 @@ func (o *faultOrders) spec(order console.FaultOrder) (s chaos.Spec, plan chaos.S
 			return s, plan, err
 		}
 	}
-	if !plan.Attached {
-		return s, plan, &console.Failure{Code: console.CodeRefused, Message: order.Kind + " has nothing to act on in this dualgram, and would never fire",
-			Fix: "a tls fault needs a listener that ends TLS itself, a net or http fault a bot with a webhook"}
-	}
-	if plan, err = r.Plan(s); err != nil {
+	if plan, err = r.Plan(s); err != nil { // now with its scope
 		return s, plan, faultFailure(order.Kind, err)
 	}
+	if !plan.Attached {
+		return s, plan, &console.Failure{Code: console.CodeRefused, Message: order.Kind + " has nothing to act on in this dualgram, and would never fire",
+			Fix: missingSeam[plan.Info.Layer]}
+	}
 	return s, plan, nil
+}
+
+// missingSeam says what a fault of a layer needs.
+var missingSeam = map[string]string{
+	"tls":   "a tls fault needs a listener that ends TLS itself (webhook.tls)",
+	"net":   "a net fault needs a bot with a webhook",
+	"http":  "an http fault needs a bot with a webhook",
+	"probe": "a probe fault needs a probe (webhook.probe)",
 }
 
 // faultFailure says what to do about what the registry refuses.

@@ -16,13 +16,16 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dualgram/chaos"
+	"dualgram/chaos/drill"
 	"dualgram/cmd/dualgram/config"
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/supervisor/console/page"
 	"dualgram/transport/botapi"
 	"dualgram/transport/probe"
 
@@ -36,8 +39,8 @@ import (
 type Options struct {
 	Version string
 	Logger  zerolog.Logger
-	// Simulated says that Telegram is played, for the evidence of drills.
-	Simulated bool
+	// Simulated says that Telegram is played; nil means that it is the real one.
+	Simulated *Simulated
 	// TakeOver replaces a foreign webhook found at the start.
 	TakeOver bool
 	// Faults is the registry whose injectors are built in; nil means one made
@@ -55,21 +58,27 @@ type Options struct {
 
 // Host is a dualgram that is ready to run.
 type Host struct {
-	cfg    *config.Config
-	opt    Options
-	log    zerolog.Logger
-	store  *store.Store
-	faults *chaos.Registry
-	orders *faultOrders
+	cfg *config.Config
+	opt Options
+	log zerolog.Logger
+	// plainLog is log without the ID of the drill under way, for lines that have one.
+	plainLog zerolog.Logger
+	store    *store.Store
+	faults   *chaos.Registry
+	orders   *faultOrders
 	// drillHosts and offices are by the bot's name; life ends with the host's.
 	drillHosts map[string]*drillHost
 	offices    map[string]*drillOffice
+	drilling   atomic.Pointer[[]*drill.Drills]
 	life       context.Context
 	endLife    context.CancelFunc
 	sup        *supervisor.Supervisor
 	console    *console.Server
+	page       *page.Page
+	begun      sync.WaitGroup // drills of the page
 	observe    net.Listener
 	reg        *prometheus.Registry
+	calls      *botapiMetrics
 	certs      map[string]*certificate // by listen address
 	closers    []func()
 	reload     []func()
@@ -103,18 +112,36 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 		h.faults = chaos.New(chaos.Options{Enabled: cfg.Chaos.Enabled, Leashed: cfg.Chaos.Leashed, Destructive: cfg.Chaos.Destructive, Exit: exit})
 		h.closers = append(h.closers, func() { _ = h.faults.Close() })
 	}
-	h.log = h.log.Hook(faultField{h.faults})
+	h.plainLog = h.log.Hook(faultField{h.faults})
+	h.log = h.plainLog.Hook(drillField{&h.drilling})
 	h.orders = &faultOrders{h: h}
 	h.drillHosts = map[string]*drillHost{}
 	h.life, h.endLife = context.WithCancel(context.WithoutCancel(ctx))
-	h.reg.MustRegister(faultMetrics{h.faults}, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	h.reg.MustRegister(faultMetrics{h.faults}, drillMetrics{&h.drilling}, newPressure(), collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := registerInfo(h.reg, o.Version, config.Hash(cfg)); err != nil {
+		return nil, err
+	}
+	if h.calls, err = registerBotAPI(h.reg); err != nil {
+		return nil, err
+	}
+
+	problems, odd := CheckDrills(cfg, time.Now())
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	h.warn(odd)
 
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
+	if err := h.openPage(); err != nil {
+		return nil, err
+	}
 	if err := h.openConsole(); err != nil {
 		return nil, err
 	}
-	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run"}); err != nil {
+	commits := newCommitTimes()
+	if h.store, err = store.Open(store.Options{Path: cfg.Store.Path, Hook: h.faults.Hook(chaos.SeamStore), Holder: "dualgram run",
+		Observe: func(took time.Duration, _ error) { commits.Observe(took.Seconds()) }}); err != nil {
 		return nil, err
 	}
 	listeners, err := h.listeners()
@@ -132,7 +159,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 			return nil, fmt.Errorf("observe.listen: %w", err)
 		}
 	}
-	if err := registerStore(h.reg, h.store); err != nil {
+	if err := registerStore(h.reg, h.store, cfg.Store.Path, commits); err != nil {
 		return nil, err
 	}
 	if err := h.openOutward(h.apis); err != nil {
@@ -143,7 +170,7 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 	}
 	h.sup, err = supervisor.New(ctx, supervisor.Options{
 		Bots: bots, Listeners: listeners, Health: h.store.Health, Registry: h.reg,
-		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout, Faults: h.orders.supervised,
+		Logger: h.log, ShutdownTimeout: cfg.ShutdownTimeout, Faults: h.orders.supervised, Conditions: h.drillConditions,
 	})
 	if err != nil {
 		return nil, err
@@ -207,6 +234,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { h.watchSecrets(side) })
+	wg.Go(func() { h.page.Run(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -234,6 +262,7 @@ func (h *Host) Run(ctx context.Context) error {
 	h.orders.watches.Wait()
 	stopSide()
 	wg.Wait()
+	h.begun.Wait() // nobody can begin one any more
 	close(errs)
 	all := []error{err}
 	for e := range errs {
@@ -242,19 +271,6 @@ func (h *Host) Run(ctx context.Context) error {
 	all = append(all, h.store.Close())
 	h.finish()
 	return errors.Join(all...)
-}
-
-func (h *Host) openConsole() error {
-	if h.cfg.Control.Socket == "" {
-		return errors.New("control.socket: a path is needed")
-	}
-	routes := h.drillRoutes()
-	routes[console.RouteRotateSecret] = console.RotateSecret(rotatorOf{h})
-	routes[console.RouteNotifyTest] = console.NotifyTest(testerOf{h})
-	var err error
-	h.console, err = console.Listen(console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		Routes: routes})
-	return err
 }
 
 func (h *Host) observeHandler() http.Handler {
@@ -272,39 +288,6 @@ func (h *Host) observeHandler() http.Handler {
 		}
 		return nil
 	}}
-	return console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
-		[]console.Check{alive}, []console.Check{ready, standby})
+	return h.withPage(console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		[]console.Check{alive}, []console.Check{ready, standby}))
 }
-
-// statusOf, eventsOf and operatorOf answer once the supervisor is there; the
-// socket is taken before it.
-type statusOf struct{ h *Host }
-
-func (s statusOf) Status(ctx context.Context) (console.Status, error) {
-	if s.h.sup == nil {
-		return console.Status{}, errStarting
-	}
-	st, err := s.h.sup.Status(ctx)
-	st.Version, st.Faults = s.h.opt.Version, s.h.orders.active()
-	return st, err
-}
-
-type eventsOf struct{ h *Host }
-
-func (e eventsOf) Events(ctx context.Context, q console.EventsQuery) (console.Events, error) {
-	if e.h.sup == nil {
-		return console.Events{}, errStarting
-	}
-	return e.h.sup.Events(ctx, q)
-}
-
-type operatorOf struct{ h *Host }
-
-func (o operatorOf) Operate(ctx context.Context, order console.Order) (console.Change, error) {
-	if o.h.sup == nil {
-		return console.Change{}, errStarting
-	}
-	return o.h.sup.Operate(ctx, order)
-}
-
-var errStarting = &console.Failure{Code: console.CodeStarting, Message: "dualgram is starting", Fix: "try again in a moment"}

@@ -23,10 +23,29 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 	if !w.Probe.Enabled {
 		return nil, nil
 	}
-	o := probe.Options{URL: w.PublicURL, Responder: &h.probes, Address: w.Probe.Dial, Pinned: w.IPAddress != "", AllowReserved: !h.cfg.Cloud()}
+	o, err := ProbeOptions(h.cfg, w)
+	if err != nil {
+		return nil, err
+	}
+	o.Responder = &h.probes
 	if h.faults.Enabled() {
 		o.Dial = h.faults.Scope(c.Name).ProbeDial((&net.Dialer{KeepAlive: -1}).DialContext)
 	}
+	return func(now func() time.Time) (supervisor.Prober, error) {
+		o.Now = now
+		if uploaded == nil {
+			return probe.New(o)
+		}
+		p := &uploadedProber{options: o, certificate: uploaded}
+		_, err := p.current()
+		return p, err
+	}, nil
+}
+
+// ProbeOptions are those of a probe of the webhook as the configuration wants it. Its
+// roots are the system's and those of probe.ca_file.
+func ProbeOptions(cfg *config.Config, w *config.Webhook) (probe.Options, error) {
+	o := probe.Options{URL: w.PublicURL, Address: w.Probe.Dial, Pinned: w.IPAddress != "", AllowReserved: !cfg.Cloud()}
 	if addr := w.Probe.Resolver; addr != "" {
 		o.Resolver = probe.NameServer{Addr: addr} // past the hosts file, which Telegram doesn't read
 	}
@@ -34,22 +53,14 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 	if w.Probe.CAFile != "" {
 		var err error
 		if extra, err = os.ReadFile(w.Probe.CAFile); err != nil {
-			return nil, fmt.Errorf("webhook.probe.ca_file: %w", err)
+			return o, fmt.Errorf("webhook.probe.ca_file: %w", err)
 		}
 		if !x509.NewCertPool().AppendCertsFromPEM(extra) {
-			return nil, fmt.Errorf("webhook.probe.ca_file: %s holds no certificate in PEM; write the root there that the webhook's certificate ends at", w.Probe.CAFile)
+			return o, fmt.Errorf("webhook.probe.ca_file: %s holds no certificate in PEM; write the root there that the webhook's certificate ends at", w.Probe.CAFile)
 		}
 	}
-	return func(now func() time.Time) (supervisor.Prober, error) {
-		o.Now = now
-		if uploaded == nil {
-			o.Roots = roots(extra)
-			return probe.New(o)
-		}
-		p := &uploadedProber{options: o, certificate: uploaded}
-		_, err := p.current()
-		return p, err
-	}, nil
+	o.Roots = roots(extra)
+	return o, nil
 }
 
 // roots are the system's, and those in extra; nil means the system's.

@@ -74,10 +74,7 @@ func (h *Host) renewSelfSigned(c *certificate) {
 // obtained.
 func (h *Host) openACME(c *certificate, w *config.Webhook) error {
 	a := w.TLS.ACME
-	// By directory, so that a certificate from a staging authority is not taken for
-	// one from the real one.
-	sum := sha256.Sum256([]byte(a.Directory))
-	dir, err := h.certificateDir(a.CacheDir, c.listen, "acme-"+hex.EncodeToString(sum[:4]))
+	dir, err := h.certificateDir(a.CacheDir, c.listen, directoryName(a.Directory))
 	if err != nil {
 		return err
 	}
@@ -106,4 +103,11 @@ func (h *Host) openACME(c *certificate, w *config.Webhook) error {
 		},
 	})
 	return err
+}
+
+// directoryName tells the authorities apart, so that a certificate from a staging one
+// is not taken for one from the real one.
+func directoryName(directory string) string {
+	sum := sha256.Sum256([]byte(directory))
+	return "acme-" + hex.EncodeToString(sum[:4])
 }

@@ -4,9 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -129,9 +127,9 @@ func (s *webhookSecret) look(sure bool) {
 
 // rotate replaces a secret that lives in the ledger by a fresh one. It is durable,
 // with its line in the journal, before anybody uses it.
-func (s *webhookSecret) rotate(ctx context.Context) error {
+func (s *webhookSecret) rotate(ctx context.Context, by console.Caller, reason string) error {
 	if !s.stored() {
-		e := &console.RefusedError{Code: http.StatusConflict,
+		e := &console.Failure{Code: console.CodeRefused,
 			Message: fmt.Sprintf("the secret of bot %s comes from a variable, which can't change while dualgram runs", s.name),
 			Fix:     "set the variable to a new value and restart: the old secret is taken until Telegram has the new one"}
 		if s.inFile() {
@@ -144,18 +142,18 @@ func (s *webhookSecret) rotate(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := supervisor.Event{At: time.Now(), Bot: s.name, Kind: supervisor.EventOperator, Name: "rotate_secret",
-		Cause: failover.CauseOperator, Evidence: "over the control socket"}
+		Cause: failover.CauseOperator, Evidence: config.Redact(reason), By: &by}
 	data, err := json.Marshal(e)
 	if err != nil {
 		return err
 	}
 	fresh := freshSecret()
 	if err := s.ledger.Save(ctx, map[string][]byte{keySecret: []byte(fresh)}, store.Entry{At: e.At, Kind: e.Kind, Data: data}); err != nil {
-		return &console.RefusedError{Code: http.StatusServiceUnavailable, Err: err,
-			Message: "the new secret could not be saved, so the present one stays", Fix: "free or repair the disk, then try again"}
+		return &console.Failure{Code: console.CodeNotSaved, Err: err,
+			Message: "the new secret could not be saved, so the present one stays: " + err.Error(), Fix: "free or repair the disk, then try again"}
 	}
 	s.set(fresh)
-	s.h.log.Info().Str("bot", s.name).Str("event", e.Kind).Str("name", e.Name).Msg("operator's command")
+	s.h.log.Info().Str("bot", s.name).Str("event", e.Kind).Str("name", e.Name).Stringer("by", by).Str("reason", e.Evidence).Msg("operator's command")
 	return nil
 }
 
@@ -180,7 +178,7 @@ func (h *Host) watchSecrets(ctx context.Context) {
 // rotatorOf answers once the supervisor is there.
 type rotatorOf struct{ h *Host }
 
-func (r rotatorOf) RotateSecret(ctx context.Context, bot string) error {
+func (r rotatorOf) RotateSecret(ctx context.Context, bot string, by console.Caller, reason string) error {
 	if r.h.sup == nil {
 		return errStarting
 	}
@@ -190,11 +188,10 @@ func (r rotatorOf) RotateSecret(ctx context.Context, bot string) error {
 		}
 		for _, s := range r.h.secrets {
 			if s.bot == i {
-				return s.rotate(ctx)
+				return s.rotate(ctx, by, reason)
 			}
 		}
-		return &console.RefusedError{Code: http.StatusConflict, Message: fmt.Sprintf("bot %s only polls: it has no secret", bot)}
+		return &console.Failure{Code: console.CodeRefused, Message: fmt.Sprintf("bot %s only polls: it has no secret", bot)}
 	}
-	return &console.RefusedError{Code: http.StatusNotFound, Message: fmt.Sprintf("there is no bot %q", bot), Fix: "dualgram status names the bots",
-		Err: errors.New("no such bot")}
+	return &console.Failure{Code: console.CodeUnknownBot, Message: fmt.Sprintf("there is no bot %q", bot), Fix: "dualgram status names the bots"}
 }

@@ -1,4 +1,4 @@
-package demo
+package stage
 
 import (
 	"context"
@@ -9,45 +9,45 @@ import (
 	"time"
 )
 
-// delivered is one delivery as the sample bot saw it.
-type delivered struct {
+// Delivery is one delivery as the sample bot saw it.
+type Delivery struct {
 	ID     int64
 	Source string // what the header Dualgram-Source said
 	At     time.Time
 	Body   []byte
 }
 
-// sampleBot is a bot as anybody might have one: an HTTP server that takes what is
+// SampleBot is a bot as anybody might have one: an HTTP server that takes what is
 // posted to it, and here also keeps a record.
-type sampleBot struct {
+type SampleBot struct {
 	srv *http.Server
 	url string
 	wg  sync.WaitGroup
 
-	mu  sync.Mutex
-	all []delivered
-	ids map[int64]bool
-	by  Counts
+	mu                 sync.Mutex
+	all                []Delivery
+	ids                map[int64]bool
+	byWebhook, byPolls int
 }
 
-func newSampleBot(ctx context.Context) (*sampleBot, error) {
+func newSampleBot(ctx context.Context) (*SampleBot, error) {
 	ln, err := listen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b := &sampleBot{url: "http://" + ln.Addr().String() + "/updates", ids: map[int64]bool{}}
+	b := &SampleBot{url: "http://" + ln.Addr().String() + "/updates", ids: map[int64]bool{}}
 	b.srv = &http.Server{Handler: b, ReadHeaderTimeout: 10 * time.Second}
 	b.wg.Go(func() { _ = b.srv.Serve(ln) }) // ends with close
 	return b, nil
 }
 
-func (b *sampleBot) close() {
+func (b *SampleBot) close() {
 	_ = b.srv.Close()
 	b.wg.Wait()
 }
 
 // ServeHTTP takes an update.
-func (b *sampleBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *SampleBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 	var u struct {
 		ID *int64 `json:"update_id"`
@@ -61,32 +61,34 @@ func (b *sampleBot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	source := r.Header.Get("Dualgram-Source")
 	b.mu.Lock()
-	b.all = append(b.all, delivered{ID: *u.ID, Source: source, At: time.Now(), Body: body})
+	b.all = append(b.all, Delivery{ID: *u.ID, Source: source, At: time.Now(), Body: body})
 	b.ids[*u.ID] = true
 	if source == "polling" {
-		b.by.Polling++
+		b.byPolls++
 	} else {
-		b.by.Webhook++
+		b.byWebhook++
 	}
 	b.mu.Unlock()
 	w.WriteHeader(http.StatusOK)
 }
 
-func (b *sampleBot) record() []delivered {
+// Record returns what it got, in the order in which it came.
+func (b *SampleBot) Record() []Delivery {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return append([]delivered(nil), b.all...)
+	return append([]Delivery(nil), b.all...)
 }
 
-// distinct is how many different updates the bot has.
-func (b *sampleBot) distinct() int {
+// Distinct is how many different updates the bot has.
+func (b *SampleBot) Distinct() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.ids)
 }
 
-func (b *sampleBot) counts() Counts {
+// Counts tells how many deliveries each transport brought.
+func (b *SampleBot) Counts() (webhook, polling int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.by
+	return b.byWebhook, b.byPolls
 }

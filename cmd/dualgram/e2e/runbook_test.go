@@ -1,0 +1,237 @@
+//go:build runbooks && linux
+
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"dualgram/runbooks"
+)
+
+// The pages of package runbooks are executed (`make runbooks`): a host is put into
+// the state that a page is about, and its commands are run in their order, by sh,
+// as somebody who has been paged would paste them. What they print has to be what
+// the page says; what verifies the repair has to fail before the Fix, and to hold
+// after it. It needs curl, and fails without.
+
+const (
+	// bookState is how long a page's state may take to show, and bookMended how long
+	// the repair may: with a hold-down of a second or two, but never a whole trial
+	// that is quiet.
+	bookState  = 45 * time.Second
+	bookMended = 90 * time.Second
+	// bookCommand is how long one command may take.
+	bookCommand = 40 * time.Second
+	// bookRate is the traffic, in updates a second.
+	bookRate = 5
+)
+
+// state is how a host comes to what a page is about.
+type state struct {
+	page string
+	// conf changes the configuration before the start.
+	conf func(w *world)
+	// begin breaks something in a running host; nil: it is broken by what it is.
+	begin func(b *book)
+	// mend is the part of the Fix that no command on the page does: it happens
+	// somewhere else. nil: there is none.
+	mend func(b *book)
+	// fresh: the host isn't waited for before begin, because it never gets well.
+	fresh bool
+	// quiet: there is no traffic.
+	quiet bool
+	// front puts a proxy before dualgram.
+	front bool
+}
+
+// book is a host and a page about it.
+type book struct {
+	*world
+	p     *process
+	page  *runbooks.Page
+	state state
+	front *front
+	api   *relay // from dualgram to the Bot API
+
+	// What a state's begin leaves for its mend.
+	fresh string
+	stop  func()
+}
+
+func TestRunbooks(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatal("curl is not installed: ", err)
+	}
+	for _, s := range states {
+		t.Run(s.page, func(t *testing.T) {
+			page, ok := runbooks.Lookup(s.page)
+			if !ok {
+				t.Fatalf("there is no page %s", s.page)
+			}
+			b := &book{world: newWorld(t), page: page, state: s}
+			b.play()
+		})
+	}
+}
+
+// TestEveryPageIsPlayed holds the list of states complete.
+func TestEveryPageIsPlayed(t *testing.T) {
+	played := map[string]bool{}
+	for _, s := range states {
+		played[s.page] = true
+	}
+	for _, p := range runbooks.List() {
+		why, excused := unplayed[p.Name]
+		switch {
+		case p.Kind != runbooks.Alert:
+		case played[p.Name] && excused:
+			t.Errorf("%s is played, and excused: %s", p.Name, why)
+		case !played[p.Name] && !excused:
+			t.Errorf("%s is not played", p.Name)
+		}
+	}
+}
+
+// play goes through the page.
+func (b *book) play() {
+	b.api = newRelay(b.t, b.world.api.addr)
+	b.conf.API = "http://" + b.api.addr
+	b.conf.More = "chaos: {enabled: true, leashed: false}\ndrills: {quiet_after_start: 0s, quiet_after_error: 0s}"
+	if b.state.front {
+		b.front = b.newFront()
+	}
+	if b.state.conf != nil {
+		proxies := b.conf.Webhook
+		b.state.conf(b.world)
+		if b.state.front && b.conf.Webhook != proxies {
+			b.conf.Webhook += "\n      " + proxies
+		}
+	}
+	b.p = b.run()
+	if !b.state.quiet {
+		b.flowing(bookRate)
+	}
+	if !b.state.fresh {
+		mode := "webhook"
+		if b.conf.Webhook == "off" {
+			mode = "polling"
+		}
+		b.p.phase(mode, 20*time.Second)
+	}
+	if b.state.begin != nil {
+		b.state.begin(b)
+	}
+	var before, fix, verify []runbooks.Fence
+	for _, f := range b.page.Fences {
+		switch f.Section {
+		case runbooks.SectionFix:
+			fix = append(fix, f)
+		case runbooks.SectionVerify:
+			verify = append(verify, f)
+		case runbooks.SectionRehearse: // the drill's own page does it
+		default:
+			before = append(before, f)
+		}
+	}
+	for _, f := range before {
+		b.step(f, runbooks.Bad, bookState)
+	}
+	verified := 0
+	for _, f := range verify {
+		if f.Effect == runbooks.ReadOnly && f.Needs == "" {
+			verified++
+			if printed, err := b.try(f, runbooks.Good); err == nil {
+				b.t.Errorf("%s holds before the Fix:\n%s", f.Name, printed)
+			}
+		}
+	}
+	if verified == 0 {
+		b.t.Errorf("nothing verifies the repair")
+	}
+	if b.state.mend != nil {
+		b.state.mend(b)
+	}
+	for _, f := range fix {
+		b.step(f, runbooks.Bad, bookMended)
+	}
+	for _, f := range verify {
+		b.step(f, runbooks.Good, bookMended)
+	}
+	for _, f := range before {
+		if _, said := f.At(runbooks.Good); said && f.Effect == runbooks.ReadOnly {
+			b.step(f, runbooks.Good, bookMended)
+		}
+	}
+}
+
+// step runs a fence until it prints what the page says; what changes something is
+// run once.
+func (b *book) step(f runbooks.Fence, when runbooks.When, most time.Duration) {
+	b.t.Helper()
+	if f.Needs != "" {
+		b.t.Logf("%s needs %s", f.Name, f.Needs)
+		return
+	}
+	deadline := time.Now().Add(most)
+	for {
+		printed, err := b.try(f, when)
+		if err == nil {
+			return
+		}
+		if f.Effect == runbooks.ReadWrite || time.Now().After(deadline) {
+			b.t.Fatalf("%s (%s, %s): %v; it printed\n%s", f.Name, f.Section, when, err, printed)
+		}
+		time.Sleep(300 * time.Millisecond)
+	}
+}
+
+// try runs a fence once, and compares.
+func (b *book) try(f runbooks.Fence, when runbooks.When) (printed string, err error) {
+	b.t.Helper()
+	exit, printed := b.shell(f.Code)
+	want := runbooks.Output{Exit: f.Exit}
+	if o, ok := f.At(when); ok {
+		want = o
+	}
+	if exit != want.Exit {
+		err = fmt.Errorf("exit code %d, want %d", exit, want.Exit)
+	}
+	return printed, errors.Join(err, want.Match(printed))
+}
+
+// shell runs commands as a person would, on this host instead of the one that the
+// pages speak of.
+func (b *book) shell(code string) (exit int, printed string) {
+	b.t.Helper()
+	here := strings.NewReplacer(
+		"127.0.0.1:9464", b.conf.Observe,
+		"/etc/dualgram/", b.dir+"/",
+		"/var/lib/dualgram/", b.dir+"/", "/var/lib/dualgram", b.dir,
+		"/run/dualgram/", b.dir+"/",
+		"http://127.0.0.1:9000/updates", b.bot.url,
+	)
+	ctx, cancel := context.WithTimeout(context.Background(), bookCommand)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "sh", "-c", here.Replace(code))
+	cmd.Dir = b.dir
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Dir(binary)+":"+os.Getenv("PATH"), "DUALGRAM_CONFIG="+b.file("dualgram.yaml"))
+	cmd.WaitDelay = time.Second
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	var failed *exec.ExitError
+	if err != nil && !errors.As(err, &failed) {
+		b.t.Fatalf("sh: %v", err)
+	}
+	b.vault.search(b.t, "what a page's command prints", out.String())
+	return cmd.ProcessState.ExitCode(), out.String()
+}

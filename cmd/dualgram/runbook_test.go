@@ -1,0 +1,388 @@
+package main
+
+import (
+	"io"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"dualgram/chaos"
+	"dualgram/chaos/drill"
+	"dualgram/cmd/dualgram/metrics"
+	"dualgram/runbooks"
+	"dualgram/supervisor/warning"
+
+	"github.com/spf13/cobra"
+)
+
+// mostLines is how long the page of an alert may be: it is read at three in the
+// morning.
+const mostLines = 110
+
+// alertsOnly are the alerts that are no warnings, with their severities.
+var alertsOnly = map[string][]runbooks.Severity{
+	"down":               {runbooks.Critical},
+	"updates_lost":       {runbooks.Critical, runbooks.Warning},
+	"intake_stalled":     {runbooks.Critical},
+	"switch_slow":        {runbooks.Warning},
+	"switch_failed":      {runbooks.Critical, runbooks.Warning},
+	"flapping":           {runbooks.Warning},
+	"fail_rate_high":     {runbooks.Warning},
+	"webhook_error_burn": {runbooks.Critical, runbooks.Warning},
+	"intake_slow":        {runbooks.Warning},
+	"pending_high":       {runbooks.Critical, runbooks.Warning},
+	"delivery_lag":       {runbooks.Critical, runbooks.Warning},
+	"store_filling":      {runbooks.Warning},
+	"io_pressure":        {runbooks.Warning},
+	"drill_stuck":        {runbooks.Critical},
+	"drill_deviated":     {runbooks.Critical, runbooks.Warning},
+	"notify_failing":     {runbooks.Warning},
+	"watchdog":           {runbooks.Info},
+}
+
+// notFired are the critical alerts that neither a drill nor a fault makes fire, and
+// why.
+var notFired = map[string]string{
+	"foreign_webhook":     "it takes a second owner of the token, as in the test that plays its page",
+	"bot_api_unreachable": "it is about the start of the process, as in the test that plays its page",
+	"impostor":            "it takes a stranger's server, as in the test that plays its page",
+	"down":                "there is no process to rehearse with",
+	"updates_lost":        "dualgram does nothing to itself that loses an update; the test that plays its page brings a thief",
+}
+
+func TestEveryAlertHasItsPage(t *testing.T) {
+	want := map[string][]runbooks.Severity{}
+	for name, s := range alertsOnly {
+		want[name] = s
+	}
+	for _, k := range warning.Kinds() {
+		var s []runbooks.Severity
+		for _, x := range k.Severities() {
+			s = append(s, runbooks.Severity(x))
+		}
+		want[k.Runbook()] = s
+	}
+	for name, severities := range want {
+		p, ok := runbooks.Lookup(name)
+		if !ok || p.Kind != runbooks.Alert {
+			t.Errorf("%s has no page", name)
+			continue
+		}
+		if !slices.Equal(p.Severities, severities) {
+			t.Errorf("%s: severity %v, and it may have %v", name, p.Severities, severities)
+		}
+	}
+	for _, p := range runbooks.List() {
+		if _, known := want[p.Name]; p.Kind == runbooks.Alert && !known {
+			t.Errorf("the page %s is of no alert", p.Name)
+		}
+	}
+}
+
+func TestEveryDrillHasItsPage(t *testing.T) {
+	templates := map[string]bool{}
+	for _, e := range drill.Templates() {
+		templates[e.Name] = true
+		p, ok := runbooks.Lookup("drills/" + e.Name)
+		if !ok {
+			t.Errorf("the drill %s has no page", e.Name)
+			continue
+		}
+		if p.Summary != e.Title {
+			t.Errorf("drills/%s: summary %q, and the drill's title is %q", e.Name, p.Summary, e.Title)
+		}
+		if alert, ok := runbooks.Lookup(e.Runbook); !ok || alert.Kind != runbooks.Alert {
+			t.Errorf("the drill %s names the page %q, which there isn't", e.Name, e.Runbook)
+		} else if !slices.Contains(p.Links, "../"+e.Runbook+".md") {
+			t.Errorf("drills/%s doesn't link to %s", e.Name, e.Runbook)
+		}
+	}
+	for _, p := range runbooks.List() {
+		if p.Kind == runbooks.Drill && !templates[p.Name] {
+			t.Errorf("the page drills/%s is of no drill", p.Name)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	templates, kinds := map[string]bool{}, map[string]bool{}
+	for _, e := range drill.Templates() {
+		templates[e.Name] = true
+	}
+	for _, k := range chaos.Kinds() {
+		kinds[string(k.Kind)] = true
+	}
+	for _, p := range runbooks.List() {
+		t.Run(p.Path(), func(t *testing.T) {
+			if want := p.Name; p.Kind != runbooks.Alert && p.Title != want {
+				t.Errorf("title %q, want %q", p.Title, want)
+			}
+			checkLinks(t, p)
+			if p.Kind != runbooks.Alert {
+				return
+			}
+			if want := runbooks.AlertName(p.Name); p.Alert != want || p.Title != want {
+				t.Errorf("alert %q, title %q, want %q", p.Alert, p.Title, want)
+			}
+			var titles []string
+			for _, s := range p.Sections {
+				titles = append(titles, s.Title)
+				if s.Text == "" {
+					t.Errorf("%s is empty", s.Title)
+				}
+			}
+			if !slices.Equal(titles, runbooks.Sections()) {
+				t.Errorf("sections %q", titles)
+			}
+			if n := strings.Count(p.Markdown, "\n"); n > mostLines {
+				t.Errorf("%d lines; nobody reads more than %d at night", n, mostLines)
+			}
+			if p.Drill != "" && !templates[p.Drill] {
+				t.Errorf("there is no drill %s", p.Drill)
+			}
+			if p.Fault != "" && !kinds[p.Fault] {
+				t.Errorf("there is no fault %s", p.Fault)
+			}
+			if _, excused := notFired[p.Name]; p.Severities[0] == runbooks.Critical && (p.NoDrill != "") != excused {
+				t.Errorf("critical: no_drill %q, excused %v", p.NoDrill, excused)
+			}
+			checkFences(t, p)
+		})
+	}
+}
+
+// checkFences: a page shows what is bad and verifies what is good, by commands that
+// only read.
+func checkFences(t *testing.T, p *runbooks.Page) {
+	shows, verifies := false, false
+	for _, f := range p.Fences {
+		_, bad := f.At(runbooks.Bad)
+		_, good := f.At(runbooks.Good)
+		shows = shows || f.Section == runbooks.SectionReal && f.Effect == runbooks.ReadOnly && bad
+		verifies = verifies || f.Section == runbooks.SectionVerify && f.Effect == runbooks.ReadOnly && good
+		if f.Section == runbooks.SectionRehearse && f.Code != "dualgram drill run "+p.Drill+" --dry-run\n" {
+			t.Errorf("%s: only the dry run of the page's own drill is played, on that drill's page", f.Name)
+		}
+	}
+	if !shows || !verifies {
+		t.Errorf("shows what is wrong: %v; verifies the repair: %v", shows, verifies)
+	}
+}
+
+func checkLinks(t *testing.T, p *runbooks.Page) {
+	for _, l := range p.Links {
+		if strings.Contains(l, "://") {
+			continue
+		}
+		target, fragment, _ := strings.Cut(l, "#")
+		to := p
+		if target != "" {
+			name, ok := strings.CutSuffix(path.Join(path.Dir(p.Path()), target), ".md")
+			if to, _ = runbooks.Lookup(name); !ok || to == nil || to.Path() != name {
+				t.Errorf("the link %s leads nowhere", l)
+				continue
+			}
+		}
+		if fragment != "" && !slices.ContainsFunc(to.Sections, func(s runbooks.Section) bool { return slug(s.Title) == fragment }) {
+			t.Errorf("the link %s leads to no section", l)
+		}
+	}
+}
+
+// slug is what the usual renderers make of a heading.
+func slug(title string) string {
+	return strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(title), "-"), "-")
+}
+
+// TestFencesThatNeedMore: what a test can't run is marked, and seldom.
+func TestFencesThatNeedMore(t *testing.T) {
+	all, marked := 0, 0
+	for _, p := range runbooks.List() {
+		for _, f := range p.Fences {
+			all++
+			if f.Needs != "" {
+				marked++
+			}
+		}
+	}
+	t.Logf("%d of %d fences need what a test hasn't", marked, all)
+	if marked*10 > all {
+		t.Errorf("%d of %d fences are not run: at most one in ten", marked, all)
+	}
+}
+
+// inline finds commands between backticks, in prose.
+var inline = regexp.MustCompile("`(dualgram [^`]+)`")
+
+// TestCommands: each command of dualgram on a page, and each of its flags, is there,
+// and is marked as reading or changing.
+func TestCommands(t *testing.T) {
+	a := &app{stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard}
+	root := a.root()
+	n := 0
+	for _, p := range runbooks.List() {
+		for _, m := range inline.FindAllStringSubmatch(p.Markdown, -1) {
+			n++
+			if _, err := effectOf(root, words(m[1])[1:]); err != "" {
+				t.Errorf("%s: %s: %s", p.Path(), m[1], err)
+			}
+		}
+		for _, f := range p.Fences {
+			effect := runbooks.ReadOnly
+			for _, command := range commands(f.Code) {
+				switch command[0] {
+				case "dualgram":
+					n++
+					e, err := effectOf(root, command[1:])
+					if err != "" {
+						t.Errorf("%s, %s: %q: %s", p.Path(), f.Name, command, err)
+					}
+					if e == runbooks.ReadWrite {
+						effect = e
+					}
+				case "systemctl", "kubectl", "mv", "cp", "install", "rm":
+					if !slices.Contains(command, "status") && !slices.Contains(command, "get") {
+						effect = runbooks.ReadWrite
+					}
+				}
+			}
+			if f.Effect != effect {
+				t.Errorf("%s, %s: marked %s, and it is %s", p.Path(), f.Name, f.Effect, effect)
+			}
+		}
+	}
+	if n < 100 {
+		t.Errorf("only %d commands were looked at", n)
+	}
+}
+
+// changing are the commands that change something; with --dry-run they don't.
+var changing = []string{"run", "switch", "hold", "ack", "chaos inject", "chaos clear", "drill run", "drill halt", "drill resume",
+	"config rotate-secret", "inbox dead retry", "inbox dead drop", "log level", "service install"}
+
+// effectOf resolves a command line, and says what is wrong with it.
+func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
+	cmd, rest, err := root.Find(args)
+	if err != nil || cmd == root || cmd.HasSubCommands() && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") && cmd.Name() != "inbox" {
+		return "", "there is no such command"
+	}
+	dry := false
+	for _, w := range rest {
+		name, isFlag := strings.CutPrefix(w, "-")
+		if !isFlag || name == "" {
+			continue
+		}
+		cmd.InitDefaultHelpFlag()
+		if long, ok := strings.CutPrefix(name, "-"); ok {
+			long, _, _ = strings.Cut(long, "=")
+			if cmd.Flag(long) == nil {
+				return "", "there is no flag --" + long
+			}
+			dry = dry || long == "dry-run"
+		} else if cmd.Flags().ShorthandLookup(name[:1]) == nil && cmd.InheritedFlags().ShorthandLookup(name[:1]) == nil {
+			return "", "there is no flag -" + name
+		}
+	}
+	if !dry && slices.Contains(changing, strings.TrimPrefix(cmd.CommandPath(), "dualgram ")) {
+		return runbooks.ReadWrite, ""
+	}
+	return runbooks.ReadOnly, ""
+}
+
+// commands splits a block into its simple commands. It knows quotes, and of the
+// shell's grammar only what the pages use.
+func commands(code string) (out [][]string) {
+	var now []string
+	end := func() {
+		if len(now) > 0 {
+			out = append(out, now)
+			now = nil
+		}
+	}
+	for line := range strings.Lines(strings.ReplaceAll(code, "\\\n", " ")) {
+		for _, w := range words(line) {
+			switch w {
+			case "|", "||", "&&", ";", "!":
+				end()
+			default:
+				now = append(now, w)
+			}
+		}
+		end()
+	}
+	return out
+}
+
+var word = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'|;&])+|\|\||&&|[|;&]`)
+
+func words(line string) []string {
+	line, _, _ = strings.Cut(strings.TrimSpace(line), " # ")
+	return word.FindAllString(line, -1)
+}
+
+// A page for people has colours on a terminal, is Markdown elsewhere, and a wrong
+// name gets the nearest.
+func TestRunbookCommand(t *testing.T) {
+	code, out, errs := dualgram(nil, "runbook", "DualgramForeignWebhook")
+	page, _ := runbooks.Lookup("foreign_webhook")
+	if code != exitOK || out != page.Markdown || errs != "" {
+		t.Errorf("%d %q %q", code, out, errs)
+	}
+	code, out, _ = dualgram(nil, "runbook", "foreign_webhook", "--color", "always")
+	if code != exitOK || !strings.Contains(out, "\x1b[1mTL;DR\x1b[0m\n") || strings.Contains(out, "```") ||
+		!strings.Contains(out, "    \x1b[2m# changes something\x1b[0m\n    \x1b[32mdualgram switch auto --take-over") ||
+		!strings.Contains(out, "    \x1b[2m# only reads\x1b[0m\n    \x1b[32mdualgram status\x1b[0m\n") {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, _, errs := dualgram(nil, "runbook", "foregn_webhook"); code != exitMisuse || !strings.Contains(errs, "did you mean dualgram runbook foreign_webhook?") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if code, out, _ := dualgram(nil, "runbook"); code != exitOK || !strings.Contains(out, "\n  foreign_webhook ") {
+		t.Errorf("%d %s", code, out)
+	}
+	if code, out, _ := dualgram(nil, "runbook", "foreign_webhook", "-o", "json"); code != exitOK || !strings.Contains(out, `"schema": "dualgram/runbook/v1"`) {
+		t.Errorf("%d %s", code, out)
+	}
+}
+
+// TestNoPageIsForgotten: what is on disk is in the binary.
+func TestNoPageIsForgotten(t *testing.T) {
+	for _, dir := range []string{"", "drills"} {
+		entries, err := os.ReadDir(path.Join("../../runbooks", dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			name, ok := strings.CutSuffix(path.Join(dir, e.Name()), ".md")
+			if p, found := runbooks.Lookup(name); ok && name != "fault-matrix" && (!found || p.Path() != name) {
+				t.Errorf("%s is not among the pages", name)
+			}
+		}
+	}
+}
+
+// metric finds names of series; one that ends in _ is a part of several.
+var metric = regexp.MustCompile(`dualgram_[a-z0-9_]+`)
+
+// TestMetrics: each metric that a page names is exported.
+func TestMetrics(t *testing.T) {
+	n := 0
+	for _, p := range runbooks.List() {
+		for _, name := range metric.FindAllString(p.Markdown, -1) {
+			n++
+			_, ok := metrics.Lookup(name)
+			if strings.HasSuffix(name, "_") {
+				ok = slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool { return strings.HasPrefix(m.Name, name) })
+			}
+			if !ok {
+				t.Errorf("%s: there is no metric %s", p.Path(), name)
+			}
+		}
+	}
+	if n < 50 {
+		t.Errorf("only %d names were looked at", n)
+	}
+}
