@@ -121,6 +121,7 @@ func (a *app) root() *cobra.Command {
 		a.notifyCommand(),
 		a.serviceCommand(),
 		a.versionCommand(),
+		beliefsTopic(),
 	)
 	root.SetHelpCommand(helpCommand())
 	root.SetIn(a.stdin)
