@@ -66,7 +66,7 @@ matrix: ## MATRIX_SEEDS=10: every fault and false alarm, to runbooks/fault-matri
 	$(GO) run ./cmd/dualgram/matrix -out runbooks -command "make matrix MATRIX_SEEDS=$(MATRIX_SEEDS)" \
 	  -revision "$$(git rev-parse --short HEAD)" $(MATRIX_DIR)/virtual.json $(MATRIX_DIR)/real.json
 
-matrix-ci: ## its slice for CI, under 3 min, which only checks the bounds
+matrix-ci: ## its slice for CI, under 2 min, which only checks the bounds
 	@mkdir -p $(MATRIX_DIR)
 	$(GO) test -c -o $(MATRIX_DIR)/ ./supervisor
 	cd supervisor && $(CURDIR)/$(MATRIX_DIR)/supervisor.test -test.run '^TestMatrix$$' -test.timeout 15m \
