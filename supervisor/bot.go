@@ -53,32 +53,33 @@ type Bot struct {
 	completed chan struct{} // closed when a poll completes; nil if nobody waits
 
 	// What follows belongs to the loop.
-	state      failover.State
-	identity   identity
-	dirty      bool // the state in memory is ahead of the disk
-	stall      stall
-	telegram   telegramErrors
-	drift      drift
-	driftSince time.Time
-	reasserted time.Time // when allowed_updates were last put right
-	accepting  time.Time // since when the listener has accepted without a gap
-	storeBad   time.Time // when the ledger was last in trouble
-	slowCommit time.Time // when a commit last took long
-	holeTrip   holeTrip
-	probe      probeWatch
-	info       infoWatch
-	readings   []Reading
-	polls      pollWatch
-	current    *Handover // the handover under way or just done
-	would      string    // the last thing that was decided and not done
-	withheld   bool      // in this tick
-	vetoed     time.Time // when a veto hook last forbade something
-	lost       lossWatch
-	orders     orders
-	clock      clockWatch
-	rotation   rotation
-	tookOver   bool
-	clearSince time.Time // since when no signal has been in doubt
+	state       failover.State
+	identity    identity
+	dirty       bool // the state in memory is ahead of the disk
+	stall       stall
+	telegram    telegramErrors
+	drift       drift
+	driftSince  time.Time
+	reasserted  time.Time // when allowed_updates were last put right
+	accepting   time.Time // since when the listener has accepted without a gap
+	storeBad    time.Time // when the ledger was last in trouble
+	slowCommit  time.Time // when a commit last took long, and tardyCommit half as long
+	tardyCommit time.Time
+	holeTrip    holeTrip
+	probe       probeWatch
+	info        infoWatch
+	readings    []Reading
+	polls       pollWatch
+	current     *Handover // the handover under way or just done
+	would       string    // the last thing that was decided and not done
+	withheld    bool      // in this tick
+	vetoed      time.Time // when a veto hook last forbade something
+	lost        lossWatch
+	orders      orders
+	clock       clockWatch
+	rotation    rotation
+	tookOver    bool
+	clearSince  time.Time // since when no signal has been in doubt
 }
 
 func newBot(o BotOptions, server *listener, chain func(time.Time) Reading, health func() store.Health, log zerolog.Logger, m *metrics) (*Bot, error) {

@@ -161,6 +161,9 @@ func (h *hole) oldest(holes []store.Hole, busy func(id int64) bool) int64 {
 // wait starts the time anew: what is missing now waits for something else.
 func (h *hole) wait() { h.since, h.chain = time.Time{}, time.Time{} }
 
+// unchain forgets that one late id has followed the other.
+func (h *hole) unchain() { h.chain = time.Time{} }
+
 // window is how long the oldest missing id must stay so.
 func (h *hole) window(now time.Time) time.Duration {
 	if h.factor > 1 && now.Sub(h.grown) < holeDecay {
@@ -220,6 +223,9 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 		return r
 	}
 	// A line that loses much holds up one chat after another.
+	if h.chain.IsZero() {
+		h.chain = now
+	}
 	chain := h.chain
 	if h.run.After(chain) {
 		chain = h.run

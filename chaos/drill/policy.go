@@ -81,7 +81,7 @@ const (
 	RefusedStandby    RefusalCode = "standby"
 	RefusedUnsafe     RefusalCode = "not_for_production"
 	RefusedFacts      RefusalCode = "facts_unknown"
-	RefusedFault      RefusalCode = "fault"
+	RefusedSeam       RefusalCode = "fault_not_possible"
 )
 
 // Check returns the reasons against a drill that would begin at now, nil if

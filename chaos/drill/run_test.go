@@ -542,7 +542,7 @@ type witness struct {
 	asked time.Time
 }
 
-func (w *witness) Books(context.Context) (*Books, error) {
+func (w *witness) Books(context.Context, time.Time) (*Books, error) {
 	w.asked = time.Now()
 	return w.books, w.err
 }
@@ -550,7 +550,8 @@ func (w *witness) Books(context.Context) (*Books, error) {
 // TestBooks: where Telegram is played its word counts, whatever the host says; and a
 // live host is not asked.
 func TestBooks(t *testing.T) {
-	good := Books{Sent: 100, Delivered: 100, ByWebhook: 60, ByPolling: 40}
+	soon, late := 3.5, 10.5
+	good := Books{Sent: 100, Delivered: 100, ByWebhook: 60, ByPolling: 40, Switch: &soon}
 	with := func(change func(*Books)) *Books { b := good; change(&b); return &b }
 	for name, c := range map[string]struct {
 		books *Books
@@ -566,6 +567,8 @@ func TestBooks(t *testing.T) {
 		"late":         {books: with(func(b *Books) { b.Waiting = 1 }), want: Deviated, says: "had not come"},
 		"altered":      {books: with(func(b *Books) { b.Altered = 1 }), want: Deviated, says: "altered"},
 		"nothing sent": {books: &Books{}, want: Deviated, says: "no update was sent"},
+		"late switch":  {books: with(func(b *Books) { b.Switch = &late }), want: Deviated, says: "took over after 10.5s"},
+		"no switch":    {books: with(func(b *Books) { b.Switch = nil }), want: Deviated, says: "handed out no update"},
 		"unreadable":   {err: errTest, want: Deviated, says: "could not be read"},
 		"live":         {books: &Books{Lost: 5}, live: true, want: Held},
 	} {
@@ -613,7 +616,7 @@ func TestPlan(t *testing.T) {
 		bubble(t, fmt.Sprint("dry run ", dry), func(t *testing.T, h *fakeHost) {
 			d := office(t, &planner{h, errors.New("nothing here carries it out")}, &memStore{}, nil)
 			j := do(t, d, Request{Experiment: plan(t, ""), DryRun: dry}, NotStarted)
-			if j.Ready() || len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedFault || !strings.Contains(j.Reasons[0], "http.status: nothing here carries it out") {
+			if j.Ready() || len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedSeam || !strings.Contains(j.Reasons[0], "http.status: nothing here carries it out") {
 				t.Errorf("%+v", j.Refusals)
 			}
 			if j.Duration > 1 || j.Injected() {
@@ -746,4 +749,20 @@ func TestStoppedWhileInjecting(t *testing.T) {
 			t.Errorf("it acted for %v, %+v", got, j.Run[0])
 		}
 	})
+}
+
+// TestLasting: a fault that is over before a probe would be judged proves nothing,
+// and is said to be too short.
+func TestLasting(t *testing.T) {
+	e := plan(t, "")
+	e.Hypothesis.Probes[2].Within = Duration(12 * time.Second)
+	for d, ok := range map[time.Duration]bool{11 * time.Second: false, 12 * time.Second: false, 13 * time.Second: true} {
+		c, err := e.Lasting(d)
+		if (err == nil) != ok {
+			t.Errorf("%v: %v", d, err)
+		}
+		if ok && (c.Length() != d || e.Length() == d) {
+			t.Errorf("%v: takes %v, the original %v", d, c.Length(), e.Length())
+		}
+	}
 }

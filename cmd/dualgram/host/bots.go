@@ -86,6 +86,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 		return supervisor.BotOptions{}, config.Errors{asProblem(err)}
 	}
 	h.warn(warnings)
+	h.conceal(token.Reveal())
 	api, err := botapi.New(botapi.Options{Token: token.Reveal(), BaseURL: h.cfg.Telegram.APIURL, CAFile: h.cfg.Telegram.CAFile,
 		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper, Observe: h.calls.of(c.Name)})
 	if err != nil {
