@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,11 @@ type app struct {
 	controlFlag string
 	output      choice
 	color       choice
+
+	// runSystemctl takes the place of systemctl in tests; nil: that itself.
+	runSystemctl func(ctx context.Context, args ...string) ([]byte, error)
+	// hidden says why a service would not see a file; nil: as [service.Hidden] does.
+	hidden func(path string) string
 }
 
 // run is the program: it returns the exit code and touches nothing of the
@@ -34,6 +40,10 @@ func run(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		output: choice{value: "table", allowed: []string{"table", "json"}},
 		color:  choice{value: "auto", allowed: []string{"auto", "always", "never"}},
 	}
+	return a.execute(args)
+}
+
+func (a *app) execute(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	return a.exit(root.Execute())
@@ -100,6 +110,7 @@ func (a *app) root() *cobra.Command {
 		a.checkCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
+		a.metricsCommand(),
 		a.inboxCommand(),
 		a.bugreportCommand(),
 		a.switchCommand(),
@@ -110,7 +121,10 @@ func (a *app) root() *cobra.Command {
 		a.drillCommand(),
 		a.runbookCommand(),
 		a.configCommand(),
+		a.rulesCommand(),
+		a.dashboardCommand(),
 		a.notifyCommand(),
+		a.serviceCommand(),
 		a.versionCommand(),
 	)
 	root.AddCommand(topics()...)

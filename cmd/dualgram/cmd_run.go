@@ -64,13 +64,16 @@ func (a *app) runHost(ctx context.Context, takeOver bool) error {
 	if err != nil {
 		return startFailure(err)
 	}
+	manager := newSystemd(h)
+	ended, managed := make(chan struct{}), make(chan struct{})
+	go func() { defer close(managed); manager.run(ctx, ended) }()
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	reloads := make(chan struct{})
 	go func() {
 		defer close(reloads)
 		for range hup {
-			h.Reload()
+			manager.reload(h.Reload)
 		}
 	}()
 	halts := make(chan os.Signal, 1)
@@ -87,6 +90,9 @@ func (a *app) runHost(ctx context.Context, takeOver bool) error {
 	log.Info().Str("version", version().Version).Str("config", cfg.File).Str("config_hash", config.Hash(cfg)).
 		Str("store", cfg.Store.Path).Str("control", cfg.Control.Socket).Str("control_listen", cfg.Control.Listen).Int("bots", len(cfg.Bots)).Msg("dualgram is running")
 	err = h.Run(ctx)
+	stop() // also if it ended by itself
+	close(ended)
+	<-managed
 	signal.Stop(hup)
 	close(hup)
 	<-reloads

@@ -107,6 +107,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Scope(c.Name).Hook(chaos.SeamHandover),
 		Observe:    h.observer(c.Name, api.BotID()),
+		WallClock:  h.faults.Scope(c.Name).Clock(time.Now),
 
 		DeleteOnStop: h.cfg.OnStop == "delete",
 	}
