@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,11 @@ type app struct {
 	controlFlag string
 	output      choice
 	color       choice
+
+	// runSystemctl takes the place of systemctl in tests; nil: that itself.
+	runSystemctl func(ctx context.Context, args ...string) ([]byte, error)
+	// hidden says why a service would not see a file; nil: as [service.Hidden] does.
+	hidden func(path string) string
 }
 
 // run is the program: it returns the exit code and touches nothing of the
@@ -34,6 +40,10 @@ func run(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		output: choice{value: "table", allowed: []string{"table", "json"}},
 		color:  choice{value: "auto", allowed: []string{"auto", "always", "never"}},
 	}
+	return a.execute(args)
+}
+
+func (a *app) execute(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
 	return a.exit(root.Execute())
@@ -100,18 +110,26 @@ func (a *app) root() *cobra.Command {
 		a.checkCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
+		a.metricsCommand(),
 		a.inboxCommand(),
+		a.bugreportCommand(),
 		a.switchCommand(),
 		a.holdCommand(),
 		a.ackCommand(),
+		a.logCommand(),
 		a.chaosCommand(),
 		a.drillCommand(),
 		a.runbookCommand(),
 		a.configCommand(),
+		a.rulesCommand(),
+		a.dashboardCommand(),
 		a.notifyCommand(),
+		a.serviceCommand(),
 		a.versionCommand(),
+		beliefsTopic(),
 	)
-	root.SetHelpCommand(helpCommand())
+	root.AddCommand(topics()...)
+	root.SetHelpCommand(a.helpCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -126,6 +144,7 @@ func (a *app) root() *cobra.Command {
 			}
 		}
 	}
+	a.completions(root)
 	return root
 }
 
@@ -198,24 +217,6 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 	}
 	return misuse(err.Error(), fix)
-}
-
-func helpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help about a command",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			target, rest, err := cmd.Root().Find(args)
-			if err != nil || target == nil {
-				return misuse("no such command: "+strings.Join(args, " "), "see dualgram --help")
-			}
-			if len(rest) > 0 {
-				return unknownCommand(target, rest[0])
-			}
-			target.InitDefaultHelpFlag()
-			return target.Help()
-		},
-	}
 }
 
 // noArgs is [cobra.NoArgs] with our words.

@@ -12,7 +12,10 @@
 // without its control characters.
 package main
 
-import "os"
+import (
+	"os"
+	_ "time/tzdata" // the zones of drills, where the host or its image has none
+)
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))

@@ -8,6 +8,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// release is the version, set by the linker for what make dist builds.
+var release string
+
 // versionInfo is what dualgram version prints, dualgram/version/v1.
 type versionInfo struct {
 	Schema  string `json:"schema"`
@@ -25,7 +28,11 @@ type versionInfo struct {
 // version reads what the Go toolchain wrote into the binary.
 func version() versionInfo {
 	info, _ := debug.ReadBuildInfo()
-	return versionOf(info)
+	v := versionOf(info)
+	if release != "" {
+		v.Version = release
+	}
+	return v
 }
 
 func versionOf(info *debug.BuildInfo) versionInfo {

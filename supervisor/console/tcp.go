@@ -95,7 +95,8 @@ func headers(h http.Handler) http.Handler {
 		set := w.Header().Set
 		set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 		set("X-Content-Type-Options", "nosniff")
-		set("Referrer-Policy", "no-referrer")
+		// With no-referrer a form would be sent with Origin: null, and be refused.
+		set("Referrer-Policy", "same-origin")
 		set("Cross-Origin-Resource-Policy", "same-origin")
 		h.ServeHTTP(w, r)
 	})

@@ -152,13 +152,25 @@ func readSecretFile(path, key string, where Origin) (string, []Warning, error) {
 		return "", nil, fmt.Errorf("is larger than %d KiB", maxSecretFile>>10)
 	}
 	var warnings []Warning
-	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 {
+	if perm := st.Mode().Perm(); st.Mode().IsRegular() && perm&0o077 != 0 && !handedOver(path, st, where) {
 		warnings = append(warnings, Warning{
 			Code: "secret_readable", Where: where, Key: key,
 			What: fmt.Sprintf("%s can be read by others (mode %04o)", path, perm), Fix: "chmod 600 " + path,
 		})
 	}
 	return strings.TrimSpace(strings.TrimPrefix(string(data), "\ufeff")), warnings, nil
+}
+
+// handedOver says whether a secret's file is open to a group on purpose: a credential
+// of systemd's shows the rights of its access list as those of a group, and Kubernetes
+// gives a secret to root and to the group of the pod.
+func handedOver(path string, st fs.FileInfo, where Origin) bool {
+	if st.Mode().Perm()&0o037 != 0 {
+		return false
+	}
+	uid, gid, known := owner(st)
+	return where.Source == SourceCredential || strings.HasPrefix(path, "/run/credentials/") ||
+		known && uid == 0 && os.Geteuid() != 0 && gid == os.Getegid()
 }
 
 // createSecret makes the file whole or not at all: a crash in between must not

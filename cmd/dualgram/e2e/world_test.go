@@ -60,6 +60,7 @@ type conf struct {
 	Store    string
 	Failover string
 	Socket   string
+	Control  string // further keys of control, with a comma before
 	Observe  string
 	Log      string
 	More     string // further top-level keys
@@ -97,7 +98,7 @@ func (c *conf) yaml() string {
 	line("telegram: {api_url: %s%s}", c.API, c.CA)
 	line("store: {path: %s}", c.Store)
 	line("failover: {%s}", c.Failover)
-	line("control: {socket: %s}", c.Socket)
+	line("control: {socket: %s%s}", c.Socket, c.Control)
 	line("observe: {listen: %s}", c.Observe)
 	line("log: %s", c.Log)
 	if c.More != "" {

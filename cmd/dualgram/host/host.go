@@ -25,6 +25,7 @@ import (
 	"dualgram/store"
 	"dualgram/supervisor"
 	"dualgram/supervisor/console"
+	"dualgram/supervisor/console/page"
 	"dualgram/transport/botapi"
 	"dualgram/transport/probe"
 
@@ -49,6 +50,8 @@ type Options struct {
 	Observe func(supervisor.Event)
 	// HoldDown is the policy's upper bound of the hold-down; 0 means the default.
 	MaxHoldDown time.Duration
+	// Level, if not nil, is the hook of Logger that says what is logged.
+	Level *LogLevel
 	// Exit ends the process at a named point, for crash.at; nil means kill -9.
 	Exit func(point string)
 	// Stdout is where deliver.ndjson writes for the path "-"; nil means os.Stdout.
@@ -73,6 +76,8 @@ type Host struct {
 	endLife    context.CancelFunc
 	sup        *supervisor.Supervisor
 	console    *console.Server
+	page       *page.Page
+	begun      sync.WaitGroup // drills of the page
 	observe    net.Listener
 	reg        *prometheus.Registry
 	calls      *botapiMetrics
@@ -83,6 +88,8 @@ type Host struct {
 	secrets    []*webhookSecret
 	apis       map[string]*botapi.Client // by the bot's name
 	outward    *outward
+	keptMu     sync.Mutex
+	kept       []string // secrets, for scrub
 	// acmeTurn lets one certificate be obtained at a time: they may share a port.
 	acmeTurn sync.Mutex
 }
@@ -130,6 +137,9 @@ func New(ctx context.Context, cfg *config.Config, o Options) (_ *Host, err error
 
 	// The control socket first: a second instance is told so before it looks at
 	// the store.
+	if err := h.openPage(); err != nil {
+		return nil, err
+	}
 	if err := h.openConsole(); err != nil {
 		return nil, err
 	}
@@ -228,6 +238,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 	})
 	wg.Go(func() { h.watchSecrets(side) })
+	wg.Go(func() { h.page.Run(side) })
 	if h.observe != nil {
 		srv := &http.Server{Handler: h.observeHandler(), ReadHeaderTimeout: 10 * time.Second}
 		wg.Go(func() {
@@ -255,6 +266,7 @@ func (h *Host) Run(ctx context.Context) error {
 	h.orders.watches.Wait()
 	stopSide()
 	wg.Wait()
+	h.begun.Wait() // nobody can begin one any more
 	close(errs)
 	all := []error{err}
 	for e := range errs {
@@ -280,6 +292,6 @@ func (h *Host) observeHandler() http.Handler {
 		}
 		return nil
 	}}
-	return console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
-		[]console.Check{alive}, []console.Check{ready, standby})
+	return h.withPage(console.Observe(promhttp.HandlerFor(h.reg, promhttp.HandlerOpts{EnableOpenMetrics: true}),
+		[]console.Check{alive}, []console.Check{ready, standby}))
 }
