@@ -18,7 +18,7 @@ func (p *Page) HTML() []byte {
 	doc := markdown.Parser().Parse(text.NewReader(source))
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
 		if l, ok := n.(*ast.Link); ok && entering && !strings.Contains(string(l.Destination), "://") {
-			l.Destination = bytes.TrimSuffix(l.Destination, []byte(".md"))
+			l.Destination = bytes.Replace(l.Destination, []byte(".md"), nil, 1)
 		}
 		return ast.WalkContinue, nil
 	})

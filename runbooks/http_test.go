@@ -26,7 +26,7 @@ func TestHandler(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		"/runbooks/":                       "<h1>Which page?</h1>",
+		"/runbooks/":                       "<h1>index</h1>",
 		"/runbooks/foreign_webhook":        `<pre><code class="language-sh">dualgram status`,
 		"/runbooks/foreign_webhook.md":     "# DualgramForeignWebhook\n",
 		"/runbooks/DualgramForeignWebhook": "<h1>DualgramForeignWebhook</h1>",

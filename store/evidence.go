@@ -18,21 +18,24 @@ type Evidence struct {
 }
 
 // AppendEvidence adds a record behind the last one, and deletes those that are
-// older than keep, but never the last. It returns [ErrSequence] if Seq does not
+// older than keep, but never the last. What is old is judged by the time of the new
+// record or of the one before, whichever is earlier, so that a clock that was wrong
+// once deletes nothing. It returns [ErrSequence] if Seq does not
 // follow.
 func (l *Ledger) AppendEvidence(ctx context.Context, e Evidence, keep time.Duration) error {
 	if len(e.Data) > maxBatch || keep <= 0 {
 		return l.s.fail("append evidence", because(ErrArgument, "too large, or not to be kept", nil))
 	}
 	v := append(encodeTime(nanos(e.At)), e.Data...)
-	return l.s.do(ctx, "append evidence", &evidenceTask{l, e.Seq, v, e.At.Add(-keep)}, len(v), true)
+	return l.s.do(ctx, "append evidence", &evidenceTask{l, e.Seq, v, e.At, keep}, len(v), true)
 }
 
 type evidenceTask struct {
 	l     *Ledger
 	seq   uint64
 	value []byte
-	old   time.Time
+	at    time.Time
+	keep  time.Duration
 }
 
 func (t *evidenceTask) stage(g *group) error {
@@ -41,16 +44,22 @@ func (t *evidenceTask) stage(g *group) error {
 		return err
 	}
 	b := st.bucket(bucketEvidence)
-	last := uint64(0)
-	if k, _ := b.Cursor().Last(); k != nil {
+	last, now := uint64(0), t.at
+	if k, v := b.Cursor().Last(); k != nil {
 		last = parseSeq(k)
+		if len(v) >= 8 {
+			if before := fromNanos(decodeTime(v)); before.Before(now) {
+				now = before
+			}
+		}
 	}
 	if t.seq != last+1 {
 		return because(ErrSequence, fmt.Sprintf("%d after %d", t.seq, last), nil)
 	}
 	var gone [][]byte
+	old := now.Add(-t.keep)
 	c := b.Cursor()
-	for k, v := c.First(); k != nil && len(v) >= 8 && fromNanos(decodeTime(v)).Before(t.old); k, v = c.Next() {
+	for k, v := c.First(); k != nil && len(v) >= 8 && fromNanos(decodeTime(v)).Before(old); k, v = c.Next() {
 		gone = append(gone, slices.Clone(k))
 	}
 	for _, k := range gone {

@@ -42,19 +42,33 @@ func TestEvidence(t *testing.T) {
 	if err != nil || len(got) != 5 || got[0].Seq != 1 || string(got[4].Data) != `{ "n" : 5 }` || !got[4].At.Equal(at.Add(96*time.Hour)) {
 		t.Fatalf("%+v %v", got, err)
 	}
-	if err := add(6, at.Add(keep+36*time.Hour)); err != nil {
+	later := at.Add(keep + 36*time.Hour)
+	if err := add(6, later); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ = l.Evidence(); len(got) != 4 || got[0].Seq != 3 {
+	if got, _ = l.Evidence(); len(got) != 6 {
+		t.Errorf("a clock that was wrong once: %d records are left", len(got))
+	}
+	if err := add(7, later); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ = l.Evidence(); len(got) != 5 || got[0].Seq != 3 {
 		t.Errorf("400 days later: %+v", got)
 	}
-	if err := add(7, at.Add(10*keep)); err != nil {
+	if err := errors.Join(add(8, at.Add(10*keep)), add(9, at.Add(10*keep))); err != nil {
 		t.Fatal(err)
 	}
-	if got, _ = l.Evidence(); len(got) != 1 || got[0].Seq != 7 {
+	if got, _ = l.Evidence(); len(got) != 2 || got[0].Seq != 8 {
 		t.Errorf("years later: %+v", got)
 	}
-	if err := add(8, at.Add(10*keep)); err != nil {
+	// One that was put back deletes nothing either.
+	if err := errors.Join(add(10, at), add(11, at.Add(10*keep))); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ = l.Evidence(); len(got) != 4 {
+		t.Errorf("after a clock that was put back: %+v", got)
+	}
+	if err := add(12, at.Add(10*keep)); err != nil {
 		t.Errorf("the number goes on: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package supervisor_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -224,5 +225,62 @@ func TestListenerOfStrangers(t *testing.T) {
 			t.Error("still open")
 		}
 		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestFirstCertificate: a first start without a certificate, as where the first one
+// has yet to be obtained, takes what is pending by polling and sets the webhook as
+// soon as there is one. It is no failover: nothing is counted, nothing is waited
+// for.
+func TestFirstCertificate(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		var there atomic.Bool
+		w.listen = func(o *supervisor.ListenerOptions, _ *chaos.Registry) {
+			good := o.TLS
+			o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+				if !there.Load() {
+					return nil, errors.New("there is none yet")
+				}
+				c, err := good.GetConfigForClient(hello)
+				if err != nil {
+					return nil, err
+				}
+				if c == nil {
+					c = good
+				}
+				if c.GetCertificate != nil {
+					return c.GetCertificate(hello)
+				}
+				return &c.Certificates[0], nil
+			}}
+		}
+		began := time.Now()
+		h := w.start(nil)
+		stop := w.traffic(t, 5)
+		must0(t, h.await("polling", false, 5*time.Second))
+		time.Sleep(15 * time.Second)
+		if b := h.state(t); hasWarning(b.Warnings, "on_standby") || b.HoldDownLeft > 0 {
+			t.Errorf("hold-down %v, warnings %+v", b.HoldDownLeft, b.Warnings)
+		}
+		there.Store(true)
+		at := time.Now()
+		must0(t, h.await("webhook", true, 5*time.Second))
+		if took := time.Since(at); took > 3*time.Second {
+			t.Errorf("the webhook was set %v after the certificate had come", took)
+		}
+		if got, want := w.moves(began.Add(-1)), []string{"to_polling by start", "polling by start", "to_webhook by start", "webhook by start"}; !slices.Equal(got, want) {
+			t.Errorf("moved %v, want %v", got, want)
+		}
+		must0(t, h.await("webhook", false, 2*time.Minute))
+		w.settle(t, h, stop, at)
+		b, err := w.sim.Bot(w.botID)
+		must0(t, err)
+		for _, u := range b.Updates {
+			for _, a := range u.Attempts {
+				if a.Status != 200 {
+					t.Errorf("update %d: an attempt ended with %d %s", u.ID, a.Status, a.Result)
+				}
+			}
+		}
 	})
 }

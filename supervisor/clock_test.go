@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"dualgram/chaos/pki"
 	"dualgram/supervisor"
+	"dualgram/supervisor/console"
 	"dualgram/supervisor/failover"
 )
 
@@ -76,5 +78,41 @@ func TestClockJumpWaitsForTheJob(t *testing.T) {
 			t.Errorf("moved %s", got)
 		}
 		w.settle(t, h, stop, at)
+	})
+}
+
+// TestOneWrongDate: an answer whose Date is a year off moves nothing, not even the
+// certificate's signal; two that agree are believed.
+func TestOneWrongDate(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		w.fromFiles(t, func(f *files) { f.issue(pki.Leaf{NotAfter: time.Now().Add(30 * 24 * time.Hour)}) })
+		h, stop := w.proven(t, 4)
+		for range 3 {
+			at := time.Now()
+			w.once.Store(int64(365 * 24 * time.Hour))
+			time.Sleep(10 * time.Second)
+			if w.once.Load() != 0 {
+				t.Error("nobody asked")
+			}
+			if got := w.moves(at); len(got) > 0 {
+				t.Errorf("moved %v", got)
+			}
+			for _, s := range h.state(t).Signals {
+				if s.Name == supervisor.SignalTLS && s.State != console.SignalOK {
+					t.Errorf("%+v", s)
+				}
+			}
+			if h.sup.Skew() != 0 {
+				t.Errorf("skew %v", h.sup.Skew())
+			}
+		}
+		w.skew.Store(int64(365 * 24 * time.Hour))
+		must0(t, h.await("polling", false, 10*time.Second))
+		if b := h.state(t); b.LastHandover.Reason != supervisor.SignalTLS {
+			t.Errorf("%+v", b.LastHandover)
+		}
+		w.skew.Store(0)
+		must0(t, h.await("webhook", true, 2*time.Minute))
+		w.settle(t, h, stop, time.Now())
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"dualgram/supervisor/failover"
@@ -54,7 +55,7 @@ func (b *Bot) read(now time.Time) []Reading {
 	if b.opt.Webhook != nil {
 		tlsReading := Reading{Signal: SignalTLS, Moves: true}
 		if b.chain != nil {
-			tlsReading = b.uploaded(now, b.chain(now.Add(b.skew)))
+			tlsReading = b.uploaded(now, b.chain(now.Add(b.clock.skew)))
 		}
 		rs = append(rs, tlsReading, b.listening(now))
 		if b.state.Phase == failover.Webhook {
@@ -95,13 +96,20 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 
 	holes := b.ledger.Holes()
 	inFlight := b.busyWith()
-	if b.committing(now) {
+	switch took := b.committing(now); {
+	case took >= holeLate:
 		b.slowCommit = now
+	case took >= holeLate/2:
+		b.tardyCommit = now
 	}
 	b.arrived.mu.Lock()
 	again := b.arrived.redelivery.read(now)
-	if away || !b.slowCommit.IsZero() && now.Sub(b.slowCommit) < slowAftermath {
+	lately := func(t time.Time) bool { return !t.IsZero() && now.Sub(t) < slowAftermath }
+	switch {
+	case away, lately(b.slowCommit):
 		b.arrived.hole.wait()
+	case lately(b.tardyCommit):
+		b.arrived.hole.unchain()
 	}
 	hole := b.arrived.hole.read(now, holes, inFlight)
 	b.arrived.mu.Unlock()
@@ -111,12 +119,27 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 		b.drift.read(b.driftSince)}
 }
 
-// committing tells whether a commit takes so long that what waits behind it at
-// Telegram, in the same chat, is missing for no other reason.
-func (b *Bot) committing(now time.Time) bool {
+// committing is how long commits take now: the one in progress, or one that has just
+// ended, which a look at each tick would else miss. What waits behind it at Telegram,
+// in the same chat, is missing for no other reason: behind one of holeLate whatever
+// it is, behind one of half of that, which an update may have to wait for twice, for
+// holeLate. A store that fails takes for ever.
+func (b *Bot) committing(now time.Time) (took time.Duration) {
 	h := b.health()
-	return !h.OK || !h.InProgress.IsZero() && now.Sub(h.InProgress) >= holeLate
+	switch {
+	case !h.OK:
+		return time.Duration(math.MaxInt64)
+	case !h.InProgress.IsZero():
+		took = now.Sub(h.InProgress)
+	}
+	if !h.LastCommitAt.IsZero() && now.Sub(h.LastCommitAt) < justEnded {
+		took = max(took, h.LastCommit)
+	}
+	return took
 }
+
+// justEnded is longer than a tick, so that each commit is seen.
+const justEnded = time.Second
 
 // slowAftermath is how long a slow commit explains what is missing.
 const slowAftermath = 5 * time.Second
@@ -274,12 +297,31 @@ func (b *Bot) ready() (bool, string) {
 	return b.probeReady(time.Now())
 }
 
+// brokenFromTheFirst tells why a webhook that was set now could not work; empty if
+// nothing is known against it. It looks at what is this host's own, anew: a reading
+// may be older than what is known of Telegram's clock.
+func (b *Bot) brokenFromTheFirst(now time.Time) string {
+	if b.server == nil {
+		return ""
+	}
+	if !b.server.Serving() {
+		return "the listener is not accepting"
+	}
+	if b.chain != nil {
+		if r := b.chain(now.Add(b.clock.skew)); r.Level == Tripped {
+			return r.Evidence
+		}
+	}
+	return ""
+}
+
 // registered begins the watch over a webhook that has just been set or adopted.
 func (b *Bot) registered(s failover.State) {
 	b.mu.Lock()
 	b.fail = newFailRate(b.opt.Thresholds)
 	b.mu.Unlock()
 	b.holeBrought(s.Registered)
+	b.rivalOut()
 	b.arrived.reset()
 	b.stall.clear()
 	fresh := s.Cause.Name != failover.CauseStart && s.Cause.Name != failover.CauseTrialAtStart

@@ -390,8 +390,23 @@ func TestG6NoFights(t *testing.T) {
 			}
 			end()
 			time.Sleep(2 * time.Minute)
+			s, err = h.sup.Status(t.Context())
+			must0(t, err)
+			if hasWarning(s.Bots[0].Warnings, "foreign_poller") {
+				t.Error("the other poller is gone, and the warning still there")
+			}
+			// One that is still there, or went a moment ago, when the webhook is set.
+			end, err = w.sim.ForeignPoller(w.botID, 25*time.Second)
+			must0(t, err)
+			time.Sleep(time.Minute)
+			end()
 			lease.End()
 			must0(t, h.await("webhook", false, 3*time.Minute))
+			s, err = h.sup.Status(t.Context())
+			must0(t, err)
+			if hasWarning(s.Bots[0].Warnings, "foreign_poller") {
+				t.Error("the webhook is set, and the warning of another poller still there")
+			}
 			must0(t, h.stop())
 		})
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dualgram/store"
+	"dualgram/supervisor/failover"
 )
 
 // hole sees an update_id that is missing for too long while later ones arrive. Ids
@@ -160,6 +161,9 @@ func (h *hole) oldest(holes []store.Hole, busy func(id int64) bool) int64 {
 // wait starts the time anew: what is missing now waits for something else.
 func (h *hole) wait() { h.since, h.chain = time.Time{}, time.Time{} }
 
+// unchain forgets that one late id has followed the other.
+func (h *hole) unchain() { h.chain = time.Time{} }
+
 // window is how long the oldest missing id must stay so.
 func (h *hole) window(now time.Time) time.Duration {
 	if h.factor > 1 && now.Sub(h.grown) < holeDecay {
@@ -219,6 +223,9 @@ func (h *hole) read(now time.Time, holes []store.Hole, busy func(id int64) bool)
 		return r
 	}
 	// A line that loses much holds up one chat after another.
+	if h.chain.IsZero() {
+		h.chain = now
+	}
 	chain := h.chain
 	if h.run.After(chain) {
 		chain = h.run
@@ -237,10 +244,16 @@ type holeTrip struct {
 	missing uint64 // ids that the ledger had given up by then
 }
 
-// holeTripped notes that a hole is acted on.
-func (b *Bot) holeTripped(now time.Time) {
-	st := b.ledger.Stats()
-	b.holeTrip = holeTrip{at: now, missing: st.Lost + st.ExpiredSuspected}
+// began notes what the failover is made on that begins with the event. One that is
+// withheld brings nothing, so nothing is learnt from it.
+func (t *holeTrip) began(e failover.Event, st store.Stats) {
+	if e.Kind != failover.Trip {
+		return // the way back, or another attempt
+	}
+	*t = holeTrip{}
+	if e.Cause.Name == SignalHole {
+		*t = holeTrip{at: e.At, missing: st.Lost + st.ExpiredSuspected}
+	}
 }
 
 // holeBrought is called when the webhook is registered again: if the last

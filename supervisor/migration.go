@@ -63,12 +63,12 @@ func (b *Bot) watchMigration(ctx context.Context, now time.Time) {
 	if m == nil {
 		return
 	}
-	theirs := now.Add(b.skew)
+	theirs := now.Add(b.clock.skew)
 	known := !b.info.last.Date.IsZero() // Telegram's time, in this process
 	open := m.judge(theirs)
 	m.until = time.Time{}
 	if open && !m.kept.Started.IsZero() {
-		m.until = m.kept.Started.Add(m.length).Add(-b.skew)
+		m.until = m.kept.Started.Add(m.length).Add(-b.clock.skew)
 	}
 	next, event := m.kept, ""
 	next.Taken = m.taken.Load()

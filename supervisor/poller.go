@@ -123,6 +123,18 @@ func (b *Bot) rival(since time.Time, evidence string) {
 	b.emit(Event{At: time.Now(), Bot: b.opt.Name, Kind: EventForeign, Name: "poller", Level: level, Evidence: evidence})
 }
 
+// rivalOut forgets another poller once the webhook is set: Telegram now refuses
+// getUpdates to everybody (Client.cpp:15703), and our own poller, which would have
+// noticed that it is gone, has ended.
+func (b *Bot) rivalOut() {
+	b.mu.Lock()
+	since := b.view.Rival
+	b.mu.Unlock()
+	if !since.IsZero() {
+		b.rival(time.Time{}, fmt.Sprintf("the webhook is set, so the other poller, seen first at %s, gets nothing more", since.UTC().Format(time.RFC3339)))
+	}
+}
+
 // pollerEnded runs on the loop when the poller has returned. If nobody asked it
 // to, something has to be done about it.
 func (b *Bot) pollerEnded(ctx context.Context, epoch uint64, r *pollerRun) {

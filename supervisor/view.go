@@ -51,7 +51,7 @@ func (b *Bot) publish(now time.Time) {
 	b.view.Standby = b.info.standbyErr
 	b.view.Blind = b.blind()
 	b.view.Ticked = now
-	b.view.Skew = b.skew
+	b.view.Skew = b.clock.skew
 	b.view.Probe, b.view.ProbeSays = b.probeState()
 	b.view.Address = b.probe.address
 	b.view.Limited = b.info.until

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"dualgram/supervisor/console"
@@ -62,6 +63,9 @@ func (b *Bot) conditions(v view, now time.Time) []warning.Condition {
 	}
 	if r, why := withheld(b.opt.Policy, v); why != "" {
 		add(warning.FailoverWithheld, r.Since, "%s: %s, and %s", r.Signal, r.Evidence, why)
+	}
+	if why := stuck(v, now); why != "" {
+		add(warning.FailoverWithheld, s.Since, "%s: %s, and %s", s.Cause.Name, s.Cause.Evidence, why)
 	}
 	if v.Blind {
 		add(warning.Blind, time.Time{}, "")
@@ -140,6 +144,27 @@ func withheld(p failover.Policy, v view) (Reading, string) {
 		return r, "a failover is forbidden by a veto hook or waits for the store"
 	}
 	return Reading{}, ""
+}
+
+// lateFailover is when a change to polling has taken too long: nothing comes in by
+// the webhook any more, and a failover was promised within this.
+const lateFailover = 10 * time.Second
+
+// stuck says why a change to polling is not done yet; empty if there is none, or
+// still time for it.
+func stuck(v view, now time.Time) string {
+	if v.State.Phase != failover.ToPolling || now.Sub(v.State.Since) < lateFailover {
+		return ""
+	}
+	why := "no attempt to poll has succeeded yet"
+	if v.Handover != nil {
+		for _, step := range slices.Backward(v.Handover.Steps) {
+			if step.Error != "" {
+				return why + ": " + step.Name + ": " + step.Error
+			}
+		}
+	}
+	return why
 }
 
 // since0 is when the word was given; zero if that is not known.

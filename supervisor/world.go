@@ -30,9 +30,6 @@ const (
 	settleAfter = 60 * time.Second
 	// ledgerTickEvery is how often the ledger learns Telegram's time.
 	ledgerTickEvery = time.Minute
-	// skewNoise is what the Date header's resolution and the call's way may make
-	// of two equal clocks.
-	skewNoise = 2500 * time.Millisecond
 )
 
 // infoWatch is the loop's memory of what Telegram says.
@@ -149,12 +146,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	w.failed = 0
 	w.last, w.lastAt = info, sent
 	b.metrics.info(info, now)
-	if !info.Date.IsZero() {
-		b.skew = info.Date.Sub(now)
-		if b.skew.Abs() < skewNoise {
-			b.skew = 0
-		}
-	}
+	dated := !info.Date.IsZero() && b.clock.answered(info.Date, now)
 	switch {
 	case info.PendingUpdateCount > 0:
 		w.quiet = time.Time{}
@@ -172,7 +164,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		b.arrived.hole.sampled(x, holes, inFlight)
 		b.arrived.mu.Unlock()
 		b.metrics.telegramError(b.telegram.sample(info, sent, now, own{
-			answered: b.arrived.lastAnswered, storeBad: b.storeBad, listening: b.accepting, registered: b.setAt(), skew: b.skew,
+			answered: b.arrived.lastAnswered, storeBad: b.storeBad, listening: b.accepting, registered: b.setAt(), skew: b.clock.skew,
 		}))
 	}
 	b.watchDrift(ctx, now, info)
@@ -182,7 +174,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	}
 	b.step(ctx, failover.Event{
 		Kind: failover.World, At: now, Epoch: epoch, URL: w.owner, SentAt: sent,
-		PollerDown: !b.polls.down.IsZero(),
+		PollerDown: !b.polls.down.IsZero(), NotReady: b.brokenFromTheFirst(now),
 		Cause:      failover.Cause{Evidence: b.describe(info, w.owner)},
 	})
 	if b.opt.TakeOver && !b.tookOver && b.state.Phase == failover.Held && b.state.Cause.Name == failover.CauseForeign {
@@ -190,7 +182,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		b.step(ctx, failover.Event{Kind: failover.Operator, At: now, Command: failover.TakeOver,
 			Cause: failover.Cause{Name: failover.CauseOperator, Evidence: "take-over at the start of " + b.describe(info, w.owner)}})
 	}
-	b.tellLedger(ctx, now, info)
+	b.tellLedger(ctx, now, info, dated)
 }
 
 func (b *Bot) infoFailed(ctx context.Context, now time.Time, epoch uint64, err error) {
@@ -232,11 +224,11 @@ func (b *Bot) describe(info botapi.WebhookInfo, o failover.Owner) string {
 	return "our webhook is set"
 }
 
-// tellLedger gives the ledger Telegram's clock, and settles holes that nothing
-// pending can fill any more.
-func (b *Bot) tellLedger(ctx context.Context, now time.Time, info botapi.WebhookInfo) {
+// tellLedger gives the ledger Telegram's clock, if that is sure: what it sweeps by
+// it is gone. And it settles holes that nothing pending can fill any more.
+func (b *Bot) tellLedger(ctx context.Context, now time.Time, info botapi.WebhookInfo, dated bool) {
 	w := &b.info
-	tick := !info.Date.IsZero() && now.Sub(w.ledgerTick) >= ledgerTickEvery
+	tick := dated && now.Sub(w.ledgerTick) >= ledgerTickEvery
 	settle := !w.quiet.IsZero() && now.Sub(w.quiet) >= settleAfter && b.ledger.Stats().OpenHoles > 0
 	if !tick && !settle {
 		return

@@ -42,7 +42,7 @@ func (r *run) plan(ctx context.Context) {
 			continue
 		}
 		if err := host.Plan(ctx, a.Spec(r.j.Seed+uint64(i))); err != nil {
-			r.refuse(RefusedFault, fmt.Sprintf("%s: %v", a.Fault, err))
+			r.refuse(RefusedSeam, fmt.Sprintf("%s: %v", a.Fault, err))
 		}
 	}
 }

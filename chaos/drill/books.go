@@ -3,6 +3,7 @@ package drill
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Simulator says what a run was made against where Telegram is played.
@@ -28,6 +29,10 @@ type Books struct {
 	Waiting    int `json:"waiting"`
 	Doubled    int `json:"doubled"`
 	OutOfOrder int `json:"out_of_order"`
+	// Switch is how long polling took to hand out an update, in seconds: from the
+	// first injection, or from the first update that it stranded if that was sent
+	// later. Nil if polling handed out none.
+	Switch *float64 `json:"switch_s"`
 	// Altered are those whose bytes changed on the way.
 	Altered int `json:"altered"`
 	// Details tells of some of what is wrong, for people.
@@ -37,8 +42,9 @@ type Books struct {
 // Witness is a [Host] whose Telegram is played: what was really sent is known.
 type Witness interface {
 	// Books ends the traffic, waits a while until the bot has what was sent, and
-	// compares. Nil without an error means that the host is a live one after all.
-	Books(ctx context.Context) (*Books, error)
+	// compares. injected is when the first fault began. Nil without an error means
+	// that the host is a live one after all.
+	Books(ctx context.Context, injected time.Time) (*Books, error)
 }
 
 // books asks the witness, if there is one, once all else is over.
@@ -47,7 +53,7 @@ func (r *run) books(ctx context.Context) error {
 	if !ok || r.j.Simulator == nil {
 		return nil
 	}
-	b, err := w.Books(ctx)
+	b, err := w.Books(ctx, r.j.Timeline.Inject)
 	if err != nil {
 		return fmt.Errorf("the simulator's books could not be read: %w", err)
 	}

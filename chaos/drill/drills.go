@@ -52,6 +52,7 @@ type Drills struct {
 
 	writing sync.Mutex // held while a record is appended
 	last    Record     // guarded by writing
+	owed    []owed     // guarded by writing
 
 	observing sync.Mutex // held while the observer is told
 
@@ -179,30 +180,12 @@ func (d *Drills) bury(ctx context.Context, records []Record) error {
 		return nil
 	}
 	open.Outcome, open.Status = Interrupted, Interrupted.ctkStatus()
-	open.Reasons = []string{"the host ended while the drill was under way, and the fault with it; what followed was not watched"}
+	open.Reasons = []string{"the host ended while the drill was under way, and the fault with it, or before the end could be written down; what followed is not on record"}
 	open.End = d.born
 	open.Duration = open.End.Sub(open.Start).Seconds()
 	d.remember(open)
 	d.count(open.Experiment.Name, open.Outcome)
 	return d.append(ctx, open.ID, RecordRun, open)
-}
-
-// append writes a record behind the last one.
-func (d *Drills) append(ctx context.Context, id string, kind RecordKind, data any) error {
-	d.writing.Lock()
-	defer d.writing.Unlock()
-	r, err := link(d.last, id, kind, time.Now(), data)
-	if err != nil {
-		return err
-	}
-	// The caller may have gone; what has happened is written down all the same.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordWithin)
-	defer cancel()
-	if err := d.o.Store.Append(ctx, r); err != nil {
-		return fmt.Errorf("drill: writing the record %s: %w", id, err)
-	}
-	d.last = r
-	return nil
 }
 
 // runID is unique and tells when and what.

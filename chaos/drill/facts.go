@@ -42,9 +42,16 @@ type Facts struct {
 	// move the mode, sorted.
 	Warnings []string `json:"warnings"`
 	Signals  []string `json:"signals"`
-	// TelegramErrorAt is the last_error_date of getWebhookInfo, zero if there is
-	// none.
+	// Critical are those of the warnings that are critical; Faults the kinds of the
+	// faults that are injected, be it by this drill or by somebody else.
+	Critical []string `json:"critical,omitempty"`
+	Faults   []string `json:"faults,omitempty"`
+	// TelegramErrorAt is the last_error_date of getWebhookInfo by this host's clock,
+	// zero if there is none.
 	TelegramErrorAt time.Time `json:"telegram_error_at,omitzero"`
+	// IncidentAt is when the last handover was made that was neither a drill's nor
+	// an operator's; zero if that is not known.
+	IncidentAt time.Time `json:"incident_at,omitzero"`
 }
 
 // Counts are totals since the host's start or longer.

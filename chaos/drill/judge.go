@@ -302,6 +302,13 @@ func (j *Journal) deviations() (out []string) {
 	}
 	if s := j.Simulator; s != nil && s.Books != nil {
 		out = append(out, s.Books.problems()...)
+		switch took := s.Books.Switch; {
+		case x.Mode != "polling":
+		case took == nil:
+			out = append(out, "by the simulator's books, polling handed out no update")
+		case *took > x.Within.D().Seconds():
+			out = append(out, fmt.Sprintf("by the simulator's books, polling took over after %.1fs: %s were allowed", *took, x.Within))
+		}
 	}
 	return out
 }

@@ -27,11 +27,12 @@ h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:28px 0 8px}
 .dim{color:var(--dim)}
 .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
 table{border-collapse:collapse;width:100%}
-th,td{text-align:left;padding:6px 12px;border-top:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
+th,td{text-align:left;padding:6px 12px;border-top:1px solid var(--line);vertical-align:top;overflow-wrap:break-word}
 tr:first-child>*{border-top:0}
-td:first-child{white-space:nowrap}
+.facts table{table-layout:fixed}.facts td:first-child{width:40%}.facts td{overflow-wrap:anywhere}
 code{font:13px ui-monospace,monospace}
-svg{width:100%;height:auto;display:block;margin:8px 0}
+svg{width:100%;height:auto;display:block}
+@media (max-width:700px){.wide table,.plot svg{width:680px}h1{font-size:21px}}
 @media print{body{background:#fff}}
 </style>
 </head>
@@ -43,8 +44,10 @@ svg{width:100%;height:auto;display:block;margin:8px 0}
 <ul>{{range .Reasons}}<li>{{.}}</li>{{end}}</ul>
 {{- end}}
 <p class="dim">{{.Description}}</p>
-{{.Plot}}
-{{- define "facts"}}<div class="scroll"><table>{{range .}}<tr><td>{{.Name}}</td><td>{{.Value}}</td></tr>{{end}}</table></div>{{end}}
+{{- if .Plot}}
+<div class="scroll plot">{{.Plot}}</div>
+{{- end}}
+{{- define "facts"}}<div class="scroll facts"><table>{{range .}}<tr><td>{{.Name}}</td><td>{{.Value}}</td></tr>{{end}}</table></div>{{end}}
 <h2>Times</h2>
 {{template "facts" .Timings}}
 {{- if .Timeline}}
@@ -59,22 +62,22 @@ svg{width:100%;height:auto;display:block;margin:8px 0}
 {{- end}}
 {{- if .Hypothesis}}
 <h2>Hypothesis</h2>
-<div class="scroll"><table><tr><th>Phase</th><th>Probe</th><th>Expression</th><th>Verdict</th><th>Seen</th></tr>
+<div class="scroll wide"><table><tr><th>Phase</th><th>Probe</th><th>Expression</th><th>Verdict</th><th>Seen</th></tr>
 {{- range .Hypothesis}}<tr><td>{{.Phase}}</td><td>{{.Name}}</td><td><code>{{.Expr}}</code></td><td>{{if .Met}}<span class="held">held</span>{{else}}<b class="deviated">did not hold</b>{{end}}</td><td>{{.Detail}}</td></tr>{{end}}</table></div>
 {{- end}}
 {{- if .Steps}}
 <h2>Method</h2>
-<div class="scroll"><table><tr><th>Step</th><th>What</th><th>Lasted</th><th>Fired</th><th>Status</th></tr>
+<div class="scroll wide"><table><tr><th>Step</th><th>What</th><th>Lasted</th><th>Fired</th><th>Status</th></tr>
 {{- range .Steps}}<tr><td>{{.Name}}</td><td><code>{{.Fault}}</code></td><td>{{.Lasted}}</td><td>{{.Fired}}</td><td>{{.Status}}</td></tr>{{end}}</table></div>
 {{- end}}
 {{- if .Warnings}}
 <h2>Warnings shown</h2>
-<div class="scroll"><table><tr><th>Code</th><th>From</th><th>To</th><th>Expected</th></tr>
+<div class="scroll wide"><table><tr><th>Code</th><th>From</th><th>To</th><th>Expected</th></tr>
 {{- range .Warnings}}<tr><td><code>{{.Code}}</code></td><td>{{.From}}</td><td>{{.To}}</td><td>{{.Expected}}</td></tr>{{end}}</table></div>
 {{- end}}
 {{- if .Trend}}
 <h2>Trend</h2>
-{{.Trend}}
+<div class="scroll plot">{{.Trend}}</div>
 {{- end}}
 <h2>Run</h2>
 {{template "facts" .Summary}}

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -45,8 +46,17 @@ func (e *Experiment) deeds() []deed {
 	return out
 }
 
-// Lasting returns a copy in which each fault lasts so long.
-func (e *Experiment) Lasting(d time.Duration) *Experiment { return e.with(0, d) }
+// Lasting returns a copy in which each fault lasts so long. The error says that it is
+// too short for something to be judged.
+func (e *Experiment) Lasting(d time.Duration) (*Experiment, error) {
+	c := e.with(0, d)
+	for _, p := range c.Hypothesis.Probes {
+		if n := c.Length(); slices.Contains(p.Phase, During) && p.Within.D() >= n {
+			return nil, fmt.Errorf("drill: %s is judged from %s on, and the method would take %s: choose a longer time", p.Name, p.Within, Duration(n))
+		}
+	}
+	return c, nil
+}
 
 // with returns a copy whose faults have another share or length, where given.
 func (e *Experiment) with(share float64, length time.Duration) *Experiment {

@@ -12,7 +12,7 @@ import (
 const (
 	plotWidth  = 960.0
 	plotLeft   = 60.0
-	plotRight  = 940.0
+	plotRight  = 922.0
 	plotTop    = 62.0
 	plotBottom = 230.0
 	plotHeight = 290.0
@@ -135,7 +135,7 @@ func (r *Report) Plot() string {
 		p(`<text class="dim%s" x="%.1f" y="%.1f">%s</text>`, anchor, at+dx, plotTop+14+14*float64(row), m.name)
 	}
 	if t := j.Run; len(t) > 0 {
-		p(`<text class="bandt" x="%.1f" y="%g">fault</text>`, x(t[0].Start)+2, plotBottom-6)
+		p(`<text class="bandt" x="%.1f" y="%g">fault</text>`, x(t[0].Start), plotTop-4)
 	}
 	p(`<text class="dim" x="20" y="%g">time from the first injection; %s</text>`, plotHeight-16, html.EscapeString(j.ID))
 	p(`</svg>`)

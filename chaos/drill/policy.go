@@ -23,8 +23,9 @@ type Policy struct {
 	// MinInterval is the least time between the starts of two runs of one
 	// experiment in which something was injected.
 	MinInterval time.Duration
-	// QuietAfterError is how long after Telegram's last error, QuietAfterStart how
-	// long after the host's start no drill may begin; 0 means [DefaultQuietAfterError]
+	// QuietAfterError is how long after Telegram's last error, and after the last
+	// handover that nobody asked for, QuietAfterStart how long after the host's
+	// start no drill may begin; 0 means [DefaultQuietAfterError]
 	// and [DefaultQuietAfterStart], below 0 no time at all.
 	QuietAfterError time.Duration
 	QuietAfterStart time.Duration
@@ -73,11 +74,14 @@ const (
 	RefusedSignal     RefusalCode = "signal"
 	RefusedAutomation RefusalCode = "automation"
 	RefusedTelegram   RefusalCode = "telegram_error"
+	RefusedIncident   RefusalCode = "incident"
+	RefusedBroken     RefusalCode = "fault_active"
+	RefusedLength     RefusalCode = "too_long"
 	RefusedStart      RefusalCode = "started_lately"
 	RefusedStandby    RefusalCode = "standby"
 	RefusedUnsafe     RefusalCode = "not_for_production"
 	RefusedFacts      RefusalCode = "facts_unknown"
-	RefusedFault      RefusalCode = "fault"
+	RefusedSeam       RefusalCode = "fault_not_possible"
 )
 
 // Check returns the reasons against a drill that would begin at now, nil if
@@ -102,6 +106,9 @@ func (p Policy) Check(now time.Time, s Situation) []Refusal {
 				no(RefusedUnsafe, "%s is not fit for a scheduled drill of a live bot; run it by hand, or in the simulator", k.Kind)
 			}
 		}
+	}
+	if s.Experiment != nil && s.Experiment.Length() > maxLength { // by what the request made of it
+		no(RefusedLength, "the faults would take %s, and a drill takes at most %s", Duration(s.Experiment.Length()), Duration(maxLength))
 	}
 	p.checkTimes(now, s, no)
 	p.checkIncident(now, s.Facts, no)
@@ -150,11 +157,20 @@ func (p Policy) checkIncident(now time.Time, f Facts, no func(RefusalCode, strin
 	if len(f.Signals) > 0 {
 		no(RefusedSignal, "something is wrong already: %s; see dualgram status", strings.Join(f.Signals, ", "))
 	}
+	if len(f.Critical) > 0 {
+		no(RefusedIncident, "something is critical already: %s; see dualgram status", strings.Join(f.Critical, ", "))
+	}
+	if len(f.Faults) > 0 {
+		no(RefusedBroken, "faults are injected already: %s; wait for their end, or: dualgram chaos clear", strings.Join(f.Faults, ", "))
+	}
 	if f.Frozen || f.Held || f.Pinned {
 		no(RefusedAutomation, "the automation is frozen, held or pinned and would not do what the drill rehearses; dualgram switch auto, or dualgram ack")
 	}
 	if quiet := orDefault(p.QuietAfterError, DefaultQuietAfterError); !f.TelegramErrorAt.IsZero() && now.Sub(f.TelegramErrorAt) < quiet {
 		no(RefusedTelegram, "Telegram reported a failed delivery at %s; wait until %v have passed without one", f.TelegramErrorAt.Format(time.RFC3339), Duration(quiet))
+	}
+	if quiet := orDefault(p.QuietAfterError, DefaultQuietAfterError); !f.IncidentAt.IsZero() && now.Sub(f.IncidentAt) < quiet {
+		no(RefusedIncident, "the last failover, or the failback from it, was at %s; wait until %v have passed", f.IncidentAt.Format(time.RFC3339), Duration(quiet))
 	}
 	if quiet := orDefault(p.QuietAfterStart, DefaultQuietAfterStart); !f.Started.IsZero() && now.Sub(f.Started) < quiet {
 		no(RefusedStart, "the host started at %s; wait until %v have passed", f.Started.Format(time.RFC3339), Duration(quiet))

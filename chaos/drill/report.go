@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -143,18 +144,24 @@ func (r *Report) timings() []fact {
 // timeline is what happened when, in order.
 func (r *Report) timeline() (out []fact) {
 	t := &r.Journal.Timeline
-	for _, e := range []struct {
+	type moment struct {
 		name string
 		at   time.Time
-	}{
+	}
+	var moments []moment
+	for _, e := range []moment{
 		{"the first fault is injected", t.Inject}, {"earliest time at which an update can have been left waiting", t.Stranded},
 		{"detected", t.Detect}, {"decided", t.Decide}, {"deleteWebhook acknowledged", t.DeleteAck},
 		{"getUpdates answered", t.FirstPoll}, {"first update by polling", t.FirstUpdate}, {"the last fault is gone", t.Remove},
 		{"webhook proven", t.WebhookOK}, {"steady state back", t.Recovered},
 	} {
 		if !e.at.IsZero() {
-			out = append(out, fact{fmt.Sprintf("%+.3f s", e.at.Sub(t.Inject).Seconds()), e.name})
+			moments = append(moments, e)
 		}
+	}
+	slices.SortStableFunc(moments, func(a, b moment) int { return a.at.Compare(b.at) })
+	for _, e := range moments {
+		out = append(out, fact{fmt.Sprintf("%+.3f s", e.at.Sub(t.Inject).Seconds()), e.name})
 	}
 	return out
 }
@@ -183,7 +190,7 @@ func (r *Report) books() []fact {
 	return []fact{
 		{"Sent, from the simulator's start on", fmt.Sprint(b.Sent)}, {"With the bot", fmt.Sprintf("%d: %d by webhook, %d by polling", b.Delivered, b.ByWebhook, b.ByPolling)},
 		{"Lost", fmt.Sprint(b.Lost)}, {"Doubled", fmt.Sprint(b.Doubled)}, {"Out of order", fmt.Sprint(b.OutOfOrder)},
-		{"Not yet delivered", fmt.Sprint(b.Waiting)}, {"Altered", fmt.Sprint(b.Altered)},
+		{"First update by polling, from the onset", optional(b.Switch)}, {"Not yet delivered", fmt.Sprint(b.Waiting)}, {"Altered", fmt.Sprint(b.Altered)},
 	}
 }
 

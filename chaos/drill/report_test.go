@@ -50,6 +50,7 @@ func reported(t *testing.T, h *fakeHost, want Outcome, more string, books *Books
 }
 
 func TestReports(t *testing.T) {
+	soon := 3.05
 	for name, c := range map[string]struct {
 		want   Outcome
 		more   string
@@ -59,7 +60,7 @@ func TestReports(t *testing.T) {
 		"held":     {Held, expectPolling, func(*fakeHost) {}, nil},
 		"deviated": {Deviated, expectPolling, func(h *fakeHost) { h.switchAfter = 12 * time.Second; h.pending = rising }, nil},
 		"refused":  {NotStarted, "", func(h *fakeHost) { h.change = func(f *Facts) { f.StandbyReady = false } }, nil},
-		"simulated": {Deviated, expectPolling, func(*fakeHost) {}, &Books{Sent: 700, Delivered: 699, ByWebhook: 400, ByPolling: 299, Lost: 1, Doubled: 2,
+		"simulated": {Deviated, expectPolling, func(*fakeHost) {}, &Books{Sent: 700, Delivered: 699, ByWebhook: 400, ByPolling: 299, Lost: 1, Doubled: 2, Switch: &soon,
 			Details: []string{"lost: update 7 (message, at Telegram expired)"}}},
 	} {
 		bubble(t, name, func(t *testing.T, h *fakeHost) {

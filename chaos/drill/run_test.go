@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -240,11 +241,20 @@ func TestHeals(t *testing.T) {
 			t.Errorf("%q", j.Reasons)
 		}
 	})
+	table := map[string]string{}
 	for name, c := range map[string]struct {
 		stop func(d *Drills, cancel func(), h *fakeHost)
 		want Outcome
 		soon time.Duration
 	}{
+		// A fault whose lease is over by the wall clock is inert at once; that it has
+		// ended is told at the next look.
+		"clock put on a day":     {func(_ *Drills, _ func(), h *fakeHost) { h.clock.Store(int64(day)) }, Aborted, time.Second},
+		"suspended for a minute": {func(_ *Drills, _ func(), h *fakeHost) { h.clock.Store(int64(time.Minute)) }, Aborted, time.Second},
+		"host hangs, clock put back a day": {func(_ *Drills, _ func(), h *fakeHost) {
+			h.clock.Store(-int64(day))
+			h.once(func() { time.Sleep(time.Minute) })
+		}, Aborted, sampleEvery + LeaseFor},
 		"halt":      {func(d *Drills, _ func(), _ *fakeHost) { _ = d.Halt(context.Background(), Who{User: "ann"}) }, Aborted, 0},
 		"interrupt": {func(d *Drills, _ func(), _ *fakeHost) { d.Interrupt(Who{User: "ann"}) }, Interrupted, 0},
 		"ctx":       {func(_ *Drills, cancel func(), _ *fakeHost) { cancel() }, Interrupted, 0},
@@ -277,9 +287,11 @@ func TestHeals(t *testing.T) {
 			if err != nil || j.Outcome != c.want || len(j.Reasons) == 0 {
 				t.Errorf("%v, outcome %s, want %s: %q", err, j.Outcome, c.want, j.Reasons)
 			}
-			if got := h.gone(t, stopped); got < 0 || got > c.soon {
+			got := h.gone(t, stopped)
+			if got < 0 || got > c.soon {
 				t.Errorf("the fault was gone %v after the stop, want at most %v", got, c.soon)
 			}
+			table[name] = fmt.Sprintf("%8v (at most %v)", got.Round(time.Millisecond), c.soon)
 			if watched := !j.Timeline.Recovered.IsZero(); watched != (ctx.Err() == nil) {
 				t.Errorf("recovered %v", j.Timeline.Recovered)
 			}
@@ -288,6 +300,18 @@ func TestHeals(t *testing.T) {
 			}
 		})
 	}
+	var told strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		fmt.Fprintf(&told, "\n  %-34s %s", name, table[name])
+	}
+	t.Logf("a drill's fault is gone after%s", told.String())
+	bubble(t, "clock put back a day", func(t *testing.T, h *fakeHost) {
+		time.AfterFunc(during, func() { h.clock.Store(-int64(day)) })
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Held)
+		if got := h.removed.Sub(h.injected); got != time.Minute {
+			t.Errorf("a fault of a minute acted for %v", got)
+		}
+	})
 	bubble(t, "injecting fails", func(t *testing.T, h *fakeHost) {
 		h.registerFail = chaos.ErrDisabled
 		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "")}, Aborted)
@@ -410,6 +434,78 @@ func TestDeath(t *testing.T) {
 	})
 }
 
+// TestOwed: evidence that the store did not take when the drill ended is written
+// when it does, in its place in the chain, and an append that failed only in name
+// is no end of the history.
+func TestOwed(t *testing.T) {
+	bubble(t, "the store fails at the end", func(t *testing.T, h *fakeHost) {
+		s := &memStore{}
+		d := office(t, h, s, nil)
+		time.AfterFunc(30*time.Second, func() { s.mu.Lock(); s.err = errTest; s.mu.Unlock() })
+		j, err := d.Do(t.Context(), Request{Experiment: plan(t, expectPolling)})
+		if err == nil || j.Outcome != Held {
+			t.Fatalf("%v %s", err, j.Outcome)
+		}
+		if err := d.Halt(t.Context(), Who{User: "ann"}); err == nil {
+			t.Error("a halt was written before what it follows")
+		}
+		s.mu.Lock()
+		s.err = nil
+		s.mu.Unlock()
+		if err := d.Resume(t.Context(), Who{User: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		var kinds []RecordKind
+		for _, r := range s.records {
+			kinds = append(kinds, r.Kind)
+		}
+		if want := []RecordKind{RecordBegin, RecordRun, RecordResume}; !slices.Equal(kinds, want) {
+			t.Errorf("%v, want %v", kinds, want)
+		}
+		again := office(t, h, s, nil)
+		if js, err := again.Journals(t.Context()); err != nil || len(js) != 1 || js[0].Outcome != Held {
+			t.Errorf("%v %+v", err, js)
+		}
+	})
+	bubble(t, "an append that happened although it failed", func(t *testing.T, h *fakeHost) {
+		s := &lyingStore{memStore: &memStore{}, lies: 1}
+		d := office(t, h, s, nil)
+		if err := d.Halt(t.Context(), Who{User: "ann"}); err == nil {
+			t.Fatal("it should fail")
+		}
+		if err := d.Resume(t.Context(), Who{User: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		s.lies = 2 // the begin is refused, and the end is owed
+		if j, err := d.Do(t.Context(), Request{Experiment: plan(t, expectPolling)}); err == nil || j.Outcome != NotStarted {
+			t.Errorf("%v %s", err, j.Outcome)
+		}
+		do(t, d, Request{Experiment: plan(t, expectPolling)}, Held)
+		records, _ := s.List(t.Context())
+		if _, err := Verify(records, ""); err != nil {
+			t.Error(err)
+		}
+		if js, err := office(t, h, s, nil).Journals(t.Context()); err != nil || len(js) != 2 || js[0].Outcome != NotStarted || js[1].Outcome != Held {
+			t.Errorf("%v %+v", err, js)
+		}
+	})
+}
+
+// lyingStore says so many times that it failed, and did not.
+type lyingStore struct {
+	*memStore
+	lies int
+}
+
+func (s *lyingStore) Append(ctx context.Context, r Record) error {
+	err := s.memStore.Append(ctx, r)
+	if err == nil && s.lies > 0 {
+		s.lies--
+		return errTest
+	}
+	return err
+}
+
 // TestJournalKeys: the journal has all keys of Chaos Toolkit's
 // (chaostoolkit-lib, chaoslib/run.py, initialize_run_journal).
 func TestJournalKeys(t *testing.T) {
@@ -446,7 +542,7 @@ type witness struct {
 	asked time.Time
 }
 
-func (w *witness) Books(context.Context) (*Books, error) {
+func (w *witness) Books(context.Context, time.Time) (*Books, error) {
 	w.asked = time.Now()
 	return w.books, w.err
 }
@@ -454,7 +550,8 @@ func (w *witness) Books(context.Context) (*Books, error) {
 // TestBooks: where Telegram is played its word counts, whatever the host says; and a
 // live host is not asked.
 func TestBooks(t *testing.T) {
-	good := Books{Sent: 100, Delivered: 100, ByWebhook: 60, ByPolling: 40}
+	soon, late := 3.5, 10.5
+	good := Books{Sent: 100, Delivered: 100, ByWebhook: 60, ByPolling: 40, Switch: &soon}
 	with := func(change func(*Books)) *Books { b := good; change(&b); return &b }
 	for name, c := range map[string]struct {
 		books *Books
@@ -470,6 +567,8 @@ func TestBooks(t *testing.T) {
 		"late":         {books: with(func(b *Books) { b.Waiting = 1 }), want: Deviated, says: "had not come"},
 		"altered":      {books: with(func(b *Books) { b.Altered = 1 }), want: Deviated, says: "altered"},
 		"nothing sent": {books: &Books{}, want: Deviated, says: "no update was sent"},
+		"late switch":  {books: with(func(b *Books) { b.Switch = &late }), want: Deviated, says: "took over after 10.5s"},
+		"no switch":    {books: with(func(b *Books) { b.Switch = nil }), want: Deviated, says: "handed out no update"},
 		"unreadable":   {err: errTest, want: Deviated, says: "could not be read"},
 		"live":         {books: &Books{Lost: 5}, live: true, want: Held},
 	} {
@@ -517,7 +616,7 @@ func TestPlan(t *testing.T) {
 		bubble(t, fmt.Sprint("dry run ", dry), func(t *testing.T, h *fakeHost) {
 			d := office(t, &planner{h, errors.New("nothing here carries it out")}, &memStore{}, nil)
 			j := do(t, d, Request{Experiment: plan(t, ""), DryRun: dry}, NotStarted)
-			if j.Ready() || len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedFault || !strings.Contains(j.Reasons[0], "http.status: nothing here carries it out") {
+			if j.Ready() || len(j.Refusals) != 1 || j.Refusals[0].Code != RefusedSeam || !strings.Contains(j.Reasons[0], "http.status: nothing here carries it out") {
 				t.Errorf("%+v", j.Refusals)
 			}
 			if j.Duration > 1 || j.Injected() {
@@ -650,4 +749,20 @@ func TestStoppedWhileInjecting(t *testing.T) {
 			t.Errorf("it acted for %v, %+v", got, j.Run[0])
 		}
 	})
+}
+
+// TestLasting: a fault that is over before a probe would be judged proves nothing,
+// and is said to be too short.
+func TestLasting(t *testing.T) {
+	e := plan(t, "")
+	e.Hypothesis.Probes[2].Within = Duration(12 * time.Second)
+	for d, ok := range map[time.Duration]bool{11 * time.Second: false, 12 * time.Second: false, 13 * time.Second: true} {
+		c, err := e.Lasting(d)
+		if (err == nil) != ok {
+			t.Errorf("%v: %v", d, err)
+		}
+		if ok && (c.Length() != d || e.Length() == d) {
+			t.Errorf("%v: takes %v, the original %v", d, c.Length(), e.Length())
+		}
+	}
 }

@@ -56,6 +56,7 @@ func (d *Drills) Run(ctx context.Context) {
 	nap := time.NewTimer(0)
 	defer nap.Stop()
 	for {
+		d.settleUp(ctx)
 		sleep := longestNap
 		for i, due := range next {
 			if due.At.IsZero() {
@@ -82,6 +83,16 @@ func (d *Drills) Run(ctx context.Context) {
 		case <-nap.C:
 		}
 	}
+}
+
+// settleUp writes what could not be written before; what still can't be is tried
+// again.
+func (d *Drills) settleUp(ctx context.Context) {
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, recordWithin)
+	defer cancel()
+	_ = d.settle(ctx)
 }
 
 // scheduled does one run. Its record tells what came of it.

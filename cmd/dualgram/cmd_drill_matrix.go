@@ -250,7 +250,7 @@ func (a *app) matrixRun(ctx context.Context, m *drillMatrix, f *drillMatrixFlags
 		all[i].many = true
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(all[y].length(), all[x].length()) })
+	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(all[y].length, all[x].length) })
 	board := &matrixBoard{a: a, line: a.progressLine(), all: len(all), running: map[string]string{}}
 	defer board.line.clear()
 	todo := make(chan int, len(order))

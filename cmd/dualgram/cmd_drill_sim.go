@@ -34,7 +34,8 @@ type rehearsal struct {
 	rate       float64
 	chats      int
 	keep       string
-	many       bool // others run beside it
+	length     time.Duration // of the method
+	many       bool          // others run beside it
 }
 
 // newRehearsal checks what is asked for.
@@ -61,6 +62,14 @@ func newRehearsal(q host.DrillRequest, e *drill.Experiment, f *drillRunFlags) (*
 	case f.bot != "":
 		return nil, misuse("--bot and --sim exclude each other", "the simulator has a bot of its own; leave one out")
 	}
+	r.length = e.Length()
+	if q.For > 0 {
+		short, err := e.Lasting(time.Duration(q.For * float64(time.Second)))
+		if err != nil {
+			return nil, misuse("--for: "+strings.TrimPrefix(err.Error(), "drill: "), "leave it out for the experiment's")
+		}
+		r.length = short.Length()
+	}
 	for _, a := range e.Method {
 		i := slices.IndexFunc(chaos.Kinds(), func(k chaos.Info) bool { return k.Kind == a.Fault })
 		if i >= 0 && chaos.Kinds()[i].Destructive {
@@ -70,20 +79,13 @@ func newRehearsal(q host.DrillRequest, e *drill.Experiment, f *drillRunFlags) (*
 	return r, nil
 }
 
-// length is how long the method takes.
-func (r *rehearsal) length() time.Duration {
-	if r.request.For == 0 {
-		return r.experiment.Length()
-	}
-	return r.experiment.Lasting(time.Duration(r.request.For * float64(time.Second))).Length()
-}
-
 // play runs the drill on a world that is made for it and removed afterwards. started
 // and view are told what happens; ended gets the evidence while the host still lives.
 func (r *rehearsal) play(ctx context.Context, started func(*stage.Rehearsal), view func(drill.Progress), ended func(*control, string, host.DrillLine) error) (err error) {
-	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length(), Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Memory: r.many, Version: version().Version,
+	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length, Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Memory: r.many, Version: version().Version,
 		Logger: func(w io.Writer) zerolog.Logger {
-			return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+			log, _ := newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+			return log
 		}})
 	if err != nil {
 		return couldNotRun("the simulator could not be started: "+err.Error(), "", err)
@@ -152,6 +154,9 @@ func printBooks(p *printer, b *drill.Books) {
 	}
 	rows := [][]cell{{styled(dim, "sent"), textf("%d; the bot has %d, %d by webhook, %d by polling", b.Sent, b.Delivered, b.ByWebhook, b.ByPolling)},
 		{styled(dim, "lost"), bad(b.Lost)}, {styled(dim, "doubled"), bad(b.Doubled)}, {styled(dim, "out of order"), bad(b.OutOfOrder)}}
+	if b.Switch != nil {
+		rows = append(rows, []cell{styled(dim, "first by polling"), textf("%.1fs from the fault, or from the first update it stranded", *b.Switch)})
+	}
 	if b.Waiting > 0 {
 		rows = append(rows, []cell{styled(dim, "still waiting"), bad(b.Waiting)})
 	}

@@ -8,11 +8,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dualgram/chaos"
 	"dualgram/chaos/drill"
+	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/metrics"
+	"dualgram/cmd/dualgram/rules"
 	"dualgram/runbooks"
+	"dualgram/supervisor"
 	"dualgram/supervisor/warning"
 
 	"github.com/spf13/cobra"
@@ -21,27 +25,6 @@ import (
 // mostLines is how long the page of an alert may be: it is read at three in the
 // morning.
 const mostLines = 110
-
-// alertsOnly are the alerts that are no warnings, with their severities.
-var alertsOnly = map[string][]runbooks.Severity{
-	"down":               {runbooks.Critical},
-	"updates_lost":       {runbooks.Critical, runbooks.Warning},
-	"intake_stalled":     {runbooks.Critical},
-	"switch_slow":        {runbooks.Warning},
-	"switch_failed":      {runbooks.Critical, runbooks.Warning},
-	"flapping":           {runbooks.Warning},
-	"fail_rate_high":     {runbooks.Warning},
-	"webhook_error_burn": {runbooks.Critical, runbooks.Warning},
-	"intake_slow":        {runbooks.Warning},
-	"pending_high":       {runbooks.Critical, runbooks.Warning},
-	"delivery_lag":       {runbooks.Critical, runbooks.Warning},
-	"store_filling":      {runbooks.Warning},
-	"io_pressure":        {runbooks.Warning},
-	"drill_stuck":        {runbooks.Critical},
-	"drill_deviated":     {runbooks.Critical, runbooks.Warning},
-	"notify_failing":     {runbooks.Warning},
-	"watchdog":           {runbooks.Info},
-}
 
 // notFired are the critical alerts that neither a drill nor a fault makes fire, and
 // why.
@@ -55,15 +38,20 @@ var notFired = map[string]string{
 
 func TestEveryAlertHasItsPage(t *testing.T) {
 	want := map[string][]runbooks.Severity{}
-	for name, s := range alertsOnly {
-		want[name] = s
+	for _, a := range rules.Alerts() {
+		severity := runbooks.Severity(a.Severity)
+		if severity == rules.SeverityNone {
+			severity = runbooks.Info
+		}
+		if !slices.Contains(want[a.Name], severity) {
+			want[a.Name] = append(want[a.Name], severity)
+		}
 	}
 	for _, k := range warning.Kinds() {
-		var s []runbooks.Severity
-		for _, x := range k.Severities() {
-			s = append(s, runbooks.Severity(x))
+		want[k.Runbook()] = nil
+		for _, s := range k.Severities() {
+			want[k.Runbook()] = append(want[k.Runbook()], runbooks.Severity(s))
 		}
-		want[k.Runbook()] = s
 	}
 	for name, severities := range want {
 		p, ok := runbooks.Lookup(name)
@@ -93,6 +81,22 @@ func TestEveryDrillHasItsPage(t *testing.T) {
 		}
 		if p.Summary != e.Title {
 			t.Errorf("drills/%s: summary %q, and the drill's title is %q", e.Name, p.Summary, e.Title)
+		}
+		// What the experiment expects is what the page announces.
+		for _, signal := range e.Expect.Signals {
+			if !strings.Contains(p.Markdown, "`"+signal+"`") {
+				t.Errorf("drills/%s doesn't name the signal %s", e.Name, signal)
+			}
+		}
+		for _, w := range e.Expect.Warnings {
+			if !strings.Contains(p.Markdown, "`["+w+"]`") {
+				t.Errorf("drills/%s doesn't name the warning %s", e.Name, w)
+			}
+		}
+		for _, a := range e.Method {
+			if said := config.FormatDuration(time.Duration(a.For)) + " by `" + string(a.Fault) + "`"; !strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), said) {
+				t.Errorf("drills/%s doesn't say %q", e.Name, said)
+			}
 		}
 		if alert, ok := runbooks.Lookup(e.Runbook); !ok || alert.Kind != runbooks.Alert {
 			t.Errorf("the drill %s names the page %q, which there isn't", e.Name, e.Runbook)
@@ -261,7 +265,7 @@ func TestCommands(t *testing.T) {
 
 // changing are the commands that change something; with --dry-run they don't.
 var changing = []string{"run", "switch", "hold", "ack", "chaos inject", "chaos clear", "drill run", "drill halt", "drill resume",
-	"config rotate-secret", "inbox dead retry", "inbox dead drop", "log level", "service install"}
+	"config rotate-secret", "inbox dead retry", "inbox dead drop", "inbox quarantine drop", "log level", "service install"}
 
 // effectOf resolves a command line, and says what is wrong with it.
 func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
@@ -270,7 +274,14 @@ func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
 		return "", "there is no such command"
 	}
 	dry := false
-	for _, w := range rest {
+	for i, w := range rest {
+		if w == "--kind" && i+1 < len(rest) {
+			for k := range strings.SplitSeq(rest[i+1], ",") {
+				if !slices.Contains(supervisor.EventKinds(), k) {
+					return "", "there is no kind of event " + k
+				}
+			}
+		}
 		name, isFlag := strings.CutPrefix(w, "-")
 		if !isFlag || name == "" {
 			continue
@@ -375,7 +386,7 @@ func TestMetrics(t *testing.T) {
 			n++
 			_, ok := metrics.Lookup(name)
 			if strings.HasSuffix(name, "_") {
-				ok = slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool { return strings.HasPrefix(m.Name, name) })
+				ok = slices.ContainsFunc(metrics.All(), func(m metrics.Metric) bool { return strings.HasPrefix(m.Name+"_", name) })
 			}
 			if !ok {
 				t.Errorf("%s: there is no metric %s", p.Path(), name)

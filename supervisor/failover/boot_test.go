@@ -68,6 +68,41 @@ func TestBootTable(t *testing.T) {
 	}
 }
 
+// TestBootNotReady: a first start whose webhook would be broken polls, and sets it
+// as soon as it is ready: no failover, no relapse, no hold-down.
+func TestBootNotReady(t *testing.T) {
+	unready := func(o Owner) Event { e := world(o); e.NotReady = "no certificate"; return e }
+	first := defaults.Restore(State{}, t0)
+	s, _ := run(t, defaults, first, t0, []step{
+		{time.Second, unready(Nobody), "to_polling e+1 to_polling", "busy flush", "nothing is there to be deleted"},
+		{0, result(Polled), "polling", "flush", ""},
+		{10 * time.Second, Event{Kind: Tick, Drained: true}, "polling", "flush", "not ready yet"},
+		{0, drained(), "to_webhook e+1 to_webhook", "busy flush", "at once"},
+		{time.Second, result(SetAcked), "webhook", "trial", ""},
+	})
+	if s.Relapses != 0 || s.HoldDown != 0 {
+		t.Errorf("%+v", s)
+	}
+	s, _ = run(t, defaults, first, t0, []step{
+		{time.Second, unready(Nobody), "to_polling e+1 to_polling", "busy flush", ""},
+		{0, result(Polled), "polling", "flush", ""},
+		{flushPatience, tick(), "polling", "-", "it takes longer: the usual hold-down, which is shown"},
+	})
+	if s.Relapses != 0 || s.HoldDown != defaults.holdDown(0, s.Epoch) {
+		t.Errorf("%+v", s)
+	}
+	// What is there already, or what an operator insists on, is not given up for that.
+	run(t, defaults, first, t0, []step{{0, unready(Ours), "webhook e+1", "trial", ""}})
+	run(t, defaults, first, t0, []step{{0, unready(OursOther), "to_webhook e+1 to_webhook", "busy", ""}})
+	run(t, defaults, defaults.Restore(proven(), t0), t0, []step{{0, unready(Nobody), "to_webhook e+1 to_webhook", "busy", "set again"}})
+	pinned := first
+	pinned.Pin = ModeWebhook
+	run(t, defaults, pinned, t0, []step{{0, unready(Nobody), "to_webhook e+1 to_webhook", "busy pin=webhook", ""}})
+	dry := defaults
+	dry.DryRun = true
+	run(t, dry, first, t0, []step{{0, unready(Nobody), "to_webhook e+1 to_webhook", "busy", "it would never come back"}})
+}
+
 func TestBootReassertsOnceAnHour(t *testing.T) {
 	s := proven()
 	s.Reasserted = t0.Add(-time.Hour + time.Minute)

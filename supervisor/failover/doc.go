@@ -24,7 +24,8 @@
 //   - I7. A foreign webhook is never replaced or deleted without take-over.
 //   - I8. A renewal begins only in webhook mode and leaves it only if Telegram
 //     refused the set or did not answer it; what it was to replace is never taken
-//     for somebody else's.
+//     for somebody else's, and one that could not be sent proves and disproves
+//     nothing.
 //   - I9. What an injected fault causes is counted neither towards the freeze nor
 //     as a relapse, and what nobody injected always is.
 //

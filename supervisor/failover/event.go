@@ -11,7 +11,9 @@ const (
 	Tick Kind = iota
 	// World: getWebhookInfo answered. URL says whose webhook it saw. Epoch is
 	// the state's when the call was sent, and SentAt when that was. PollerDown
-	// is set if the poller ended because a webhook is active.
+	// is set if the poller ended because a webhook is active. NotReady says why a
+	// webhook would be broken from the first, such as for want of a certificate;
+	// empty if nothing is known against it.
 	World
 	// Trip: the detector says the webhook is broken. Cause, Excused,
 	// StoreFailing, Blind, Drill. Level-triggered: it is repeated while it holds.
@@ -121,7 +123,7 @@ type Event struct {
 	Epoch uint64
 	Cause Cause
 
-	// Tick, Renew
+	// Tick, Renew, World
 	Ready    bool   // a set would find certificate, listener and standby in order
 	NotReady string // else why not
 	Drained  bool   // the poller has seen an empty page since it started

@@ -82,7 +82,7 @@ func judge(sent []telegramsim.Record, taken []stage.Delivery, marks []mark) Repo
 		if i+1 < len(marks) {
 			end = marks[i+1].Onset
 		}
-		took, ok := failover(sent, marks[i].Onset, end)
+		took, ok := stage.Failover(sent, marks[i].Onset, end)
 		p := &parts[i+1]
 		p.Failover = took.Seconds()
 		r.Slowest = max(r.Slowest, p.Failover)
@@ -121,35 +121,4 @@ func judge(sent []telegramsim.Record, taken []stage.Delivery, marks []mark) Repo
 func (r *Report) problem(format string, args ...any) {
 	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 	r.OK = false
-}
-
-// failover is the time from the onset, or from the first update that the fault
-// stranded, to the first that getUpdates handed out before end (zero: no end).
-// Stranded is what Telegram had and the webhook did not take before that.
-func failover(sent []telegramsim.Record, onset, end time.Time) (time.Duration, bool) {
-	var stranded, handed time.Time
-	for _, u := range sent {
-		for _, at := range u.Returned {
-			if at.After(onset) && (end.IsZero() || at.Before(end)) && (handed.IsZero() || at.Before(handed)) {
-				handed = at
-			}
-		}
-	}
-	for _, u := range sent {
-		ended := !u.EndedAt.IsZero()
-		if u.PushedAt.After(handed) || ended && (u.EndedAt.Before(onset) || u.By == telegramsim.Webhook && u.EndedAt.Before(handed)) {
-			continue
-		}
-		from := u.PushedAt
-		if from.Before(onset) {
-			from = onset
-		}
-		if stranded.IsZero() || from.Before(stranded) {
-			stranded = from
-		}
-	}
-	if handed.IsZero() || stranded.IsZero() {
-		return 0, false
-	}
-	return handed.Sub(stranded), true
 }

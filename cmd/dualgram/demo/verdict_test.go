@@ -168,7 +168,7 @@ func TestFailover(t *testing.T) {
 			}
 			sent = append(sent, r)
 		}
-		got, ok := failover(sent, at(onset), at(end))
+		got, ok := stage.Failover(sent, at(onset), at(end))
 		if ok != (c.want >= 0) || ok && got.Round(time.Millisecond) != time.Duration(c.want*float64(time.Second)) {
 			t.Errorf("%s: %v (%v), want %v s", c.name, got, ok, c.want)
 		}

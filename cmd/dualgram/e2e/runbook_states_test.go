@@ -4,8 +4,11 @@ package e2e_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -17,7 +20,9 @@ import (
 )
 
 // unplayed are the alerts whose pages can't be played here, and why.
-var unplayed = map[string]string{}
+var unplayed = map[string]string{
+	"drill_overdue": "a drill is overdue after two periods of its schedule, which are minutes at least",
+}
 
 // states are those of the pages: how a host gets there, and the part of the repair
 // that happens elsewhere.
@@ -51,9 +56,13 @@ var states = []state{
 	{page: "blind", begin: func(b *book) { b.api.set(pathSilent) }, mend: func(b *book) { b.api.set(pathOpen) }},
 	{page: "foreign_poller", conf: func(w *world) { w.conf.Webhook = "off" }, begin: func(b *book) {
 		b.stop = must(b.sim.ForeignPoller(b.botID, 2*time.Second))
-	}, mend: func(b *book) { b.stop() }},
+	}, mend: func(b *book) { b.stop() }, patience: 2 * time.Minute}, // it is believed gone after a minute
 	{page: "impostor", conf: (*world).seen, front: true,
-		begin: func(b *book) { b.front.mood.Store(int32(proxyImpostor)) },
+		begin: func(b *book) {
+			b.proven()
+			b.do("hold", "--reason", "moving the proxy")
+			b.front.mood.Store(int32(proxyImpostor))
+		},
 		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "listener_lost", begin: func(b *book) { b.inject("net.accept_error", "--param", "error=lost") }, mend: (*book).clear},
 	{page: "certificate_refused", begin: func(b *book) {
@@ -86,7 +95,7 @@ var states = []state{
 		b.front.mood.Store(int32(proxyBadGate))
 	}, mend: func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "probe_bad", conf: (*world).seen, begin: func(b *book) {
-		b.p.until(20*time.Second, "a good probe", func(s botStatus) bool { return s.signalState("probe") == "ok" })
+		b.proven()
 		b.inject("probe.fail")
 	}, mend: (*book).clear},
 	{page: "probe_unproven", mend: func(b *book) {
@@ -119,6 +128,92 @@ var states = []state{
 		b.conf.Failover = strings.TrimSuffix(b.conf.Failover, ", dry_run: true")
 		b.restart()
 	}},
+	{page: "drill_halted", begin: func(b *book) { b.do("drill", "halt", "--reason", "an incident") }},
+
+	{page: "down", begin: func(b *book) { b.p.stop() }, mend: func(b *book) { b.p = b.run() }},
+	{page: "updates_lost", front: true, begin: func(b *book) {
+		b.front.mood.Store(int32(proxyImpostor))
+		b.eaten(5)
+		b.front.mood.Store(int32(proxyPasses))
+		b.do("switch", "polling", "--reason", "updates are lost")
+	}, mend: func(*book) { time.Sleep(6 * time.Second) /* the page asks for the last five seconds */ }},
+	{page: "intake_stalled", begin: func(b *book) {
+		b.do("hold", "--reason", "moving the proxy")
+		b.path.set(pathRefused)
+	}, mend: func(b *book) { b.path.set(pathOpen) }},
+	{page: "switch_slow", begin: func(b *book) { b.path.set(pathSilent) }, mend: func(b *book) { b.path.set(pathOpen) }},
+	{page: "switch_failed", begin: func(b *book) {
+		b.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultError, Method: "getUpdates"})
+		b.path.set(pathRefused)
+	}, mend: func(b *book) { b.sim.ClearFaults() }},
+	{page: "flapping", begin: func(b *book) {
+		b.path.set(pathRefused)
+		b.p.phase("polling", 20*time.Second)
+		b.path.set(pathOpen)
+		b.p.phase("webhook", 20*time.Second)
+	}},
+	{page: "fail_rate_high", front: true,
+		begin: func(b *book) { b.front.mood.Store(int32(proxyNameless)) },
+		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
+	{page: "webhook_error_burn", front: true,
+		begin: func(b *book) { b.front.mood.Store(int32(proxyNameless)) },
+		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
+	{page: "intake_slow", begin: func(b *book) { b.inject("store.slow", "--delay", "1s") }, mend: (*book).clear},
+	{page: "pending_high", begin: func(b *book) {
+		b.do("hold", "--reason", "moving the proxy")
+		b.path.set(pathRefused)
+	}, mend: func(b *book) { b.path.set(pathOpen) }},
+	{page: "delivery_lag", begin: func(b *book) {
+		poison := b.push(666)
+		b.bot.refusing(func(id int64) bool { return id == poison })
+	}, mend: func(b *book) { b.bot.refusing(nil) }},
+	{page: "store_filling", calm: true},
+	{page: "io_pressure", calm: true},
+	{page: "dead_letters", conf: func(w *world) {
+		w.conf.Deliver = "{forward: {url: " + w.bot.url + ", timeout: 3s}, max_attempts: 2, bury_after: 1s}"
+	}, begin: func(b *book) {
+		poison := b.push(666)
+		b.bot.refusing(func(id int64) bool { return id == poison })
+	}, mend: func(b *book) { b.bot.refusing(nil) }},
+	{page: "quarantine", begin: func(b *book) {
+		if code, err := (stranger{w: b.world, addr: b.conf.Listen}).post(goodPath, b.secret, []byte(`{"no": "id"}`)); code != 200 || err != nil {
+			b.t.Fatalf("a delivery without an id: %d %v", code, err)
+		}
+	}},
+	{page: "drill_stuck", begin: func(b *book) { b.inject("probe.fail") }},
+	{page: "drill_deviated", calm: true, begin: (*book).deviate},
+	{page: "notify_failing", begin: func(b *book) { b.do("hold", "--reason", "moving the proxy") }, conf: func(w *world) {
+		w.conf.More += "\nnotify: {webhook: {url_file: " + w.write("hook", "http://"+freeAddr(w.t)+"/hook\n") + "}}"
+	}, mend: func(b *book) {
+		raw := must(os.ReadFile(b.file("hook")))
+		addr, _, _ := strings.Cut(strings.TrimPrefix(string(raw), "http://"), "/")
+		serve(b.t, must(listenAt(addr)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	}},
+	{page: "watchdog", calm: true},
+}
+
+// eaten waits until a stranger has answered for that many updates.
+func (b *book) eaten(n int) {
+	b.t.Helper()
+	before := acknowledged(b.world)
+	eventually(b.t, 15*time.Second, "updates eaten", func() error {
+		if got := acknowledged(b.world) - before; got < n {
+			return fmt.Errorf("%d", got)
+		}
+		return nil
+	})
+}
+
+// deviate runs a drill that expects what can't be.
+func (b *book) deviate() {
+	b.t.Helper()
+	_, drill, _ := b.cli("drill", "show", "probe-broken")
+	b.write("wrong.yaml", strings.NewReplacer("hold: 10s", "hold: 1s", "for: 90s", "for: 4s", "mode: webhook", "mode: polling\n  within: 2s").Replace(drill))
+	b.p.until(60*time.Second, "a proven webhook", func(s botStatus) bool { return s.Phase == "webhook" && !s.Trial })
+	code, out, errs := b.cli("drill", "run", b.file("wrong.yaml"), "--reason", "a page is tried", "--config", b.file("dualgram.yaml"))
+	if code != 1 {
+		b.t.Fatalf("the drill: %d %s%s", code, out, errs)
+	}
 }
 
 // renewalFailed is an authority that is away.
@@ -142,6 +237,17 @@ func renewalFailed() state {
 // seen lets the probe reach the webhook, which it can't by its name.
 func (w *world) seen() {
 	w.conf.Webhook = fmt.Sprintf("probe: {dial: %q, ca_file: %s}", w.path.addr, w.write("root.pem", string(w.ca.RootPEM())))
+}
+
+// proven waits until a probe has reached the webhook.
+func (b *book) proven() {
+	b.t.Helper()
+	eventually(b.t, 20*time.Second, "a good probe", func() error {
+		if strings.Contains(b.p.scrape(), `dualgram_probes_total{bot="orders",stage="ok"} 0`) {
+			return errors.New("none")
+		}
+		return nil
+	})
 }
 
 // restart is what systemctl restart does.

@@ -234,8 +234,11 @@ func (h *Host) drillRequest(r *http.Request) (o *drillOffice, q DrillRequest, e 
 	} else {
 		e, err = lookupExperiment(h.cfg.Drills.Experiments, q.Name)
 	}
+	if err == nil && q.For > 0 {
+		_, err = e.Lasting(time.Duration(q.For * float64(time.Second)))
+	}
 	if err != nil {
-		return o, q, nil, badDrill(err.Error(), "")
+		return o, q, nil, badDrill(strings.TrimPrefix(err.Error(), "drill: "), "")
 	}
 	return o, q, e, nil
 }

@@ -70,10 +70,19 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 	f := drill.Facts{At: time.Now(), Started: st.StartedAt, Mode: b.Mode, Phase: b.Phase, Trial: b.Trial, StandbyReady: b.StandbyReady,
 		Frozen: b.Frozen, Held: b.Held, Pinned: b.Pinned, Waiting: int(b.Waiting), OldestWaiting: b.OldestWaitingAt, OpenHoles: int(b.OpenHoles),
 		Warnings: []string{}, Signals: []string{}}
-	if b.Webhook != nil {
-		f.TelegramErrorAt = b.Webhook.LastErrorAt
+	if b.Webhook != nil && !b.Webhook.LastErrorAt.IsZero() {
+		f.TelegramErrorAt = b.Webhook.LastErrorAt.Add(-d.h.sup.Skew())
+	}
+	f.IncidentAt = incident(b.LastHandover)
+	for _, fault := range st.Faults {
+		if fault.Bot == "" || fault.Bot == d.bot {
+			f.Faults = append(f.Faults, fault.Kind)
+		}
 	}
 	for _, w := range b.Warnings {
+		if w.Severity == console.SeverityCritical && !slices.Contains(f.Critical, w.Code) {
+			f.Critical = append(f.Critical, w.Code)
+		}
 		if !aboutDrills(warning.Code(w.Code)) && !slices.Contains(f.Warnings, w.Code) {
 			f.Warnings = append(f.Warnings, w.Code)
 		}
@@ -99,6 +108,18 @@ func (d *drillHost) Facts(ctx context.Context) (drill.Facts, error) {
 		d.mu.Unlock()
 	}
 	return f, d.count(&f, b)
+}
+
+// incident is when a handover was made that nobody asked for; zero if it was a
+// drill's, an operator's, or none between the modes.
+func incident(h *console.Handover) time.Time {
+	if h == nil || h.By != supervisor.ByAutomatic || h.From == h.To || h.From == failover.ModeNone.String() {
+		return time.Time{}
+	}
+	if h.FinishedAt.IsZero() {
+		return h.StartedAt
+	}
+	return h.FinishedAt
 }
 
 // aboutDrills tells which warnings say nothing of the bot's health: a drill that

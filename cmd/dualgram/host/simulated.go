@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"time"
 
 	"dualgram/chaos/drill"
 )
@@ -10,8 +11,9 @@ import (
 type Simulated struct {
 	drill.Simulator
 	// Compare ends the traffic, waits a while until the bot has what was sent, and
-	// compares the two. It is called once, at the end of a drill.
-	Compare func(ctx context.Context) (*drill.Books, error)
+	// compares the two; injected is when the first fault began. It is called once, at
+	// the end of a drill.
+	Compare func(ctx context.Context, injected time.Time) (*drill.Books, error)
 }
 
 // shown is what the evidence says of it; nil for a live host.
@@ -23,10 +25,10 @@ func (s *Simulated) shown() *drill.Simulator {
 }
 
 // Books implements [drill.Witness].
-func (d *drillHost) Books(ctx context.Context) (*drill.Books, error) {
+func (d *drillHost) Books(ctx context.Context, injected time.Time) (*drill.Books, error) {
 	s := d.h.opt.Simulated
 	if s == nil || s.Compare == nil {
 		return nil, nil //nolint:nilnil // a live host has none
 	}
-	return s.Compare(ctx)
+	return s.Compare(ctx, injected)
 }

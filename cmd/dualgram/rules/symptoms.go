@@ -47,7 +47,7 @@ func symptoms() []Alert {
 			Expr:        perBot + ` (increase(dualgram_handover_attempts_total{to="webhook",result="failed"}[${switch_failed.failback_window}])) >= ${switch_failed.failbacks}`,
 			Labels:      map[string]string{"to": "webhook"},
 			Summary:     "{{ $labels.bot }}: the webhook can't be set",
-			Description: "Telegram refuses setWebhook, or doesn't answer it. Updates come by polling; dualgram tries again after a hold-down that doubles each time, up to half an hour. What Telegram says is in: dualgram events --kind step"},
+			Description: "Telegram refuses setWebhook, or doesn't answer it. Updates come by polling; dualgram tries again after a hold-down that doubles each time, up to half an hour. What Telegram says is in the line last change of: dualgram status"},
 		{Name: "flapping", Severity: "warning", For: "0s", DependsOn: []string{string(warning.Frozen)},
 			Expr:        perBot + ` (increase(dualgram_handovers_total{by="automatic",cause!~"start|backoff_flush|secret_rotation|late_set"}[${flapping.window}])) >= ${flapping.handovers}`,
 			Summary:     "{{ $labels.bot }}: {{ printf \"%.0f\" $value }} handovers within ${flapping.window}",

@@ -112,3 +112,34 @@ func Compare(sent []telegramsim.Record, taken []Delivery, part func(sent time.Ti
 	}
 	return c
 }
+
+// Failover is the time from the onset, or from the first update that the fault
+// stranded, to the first that getUpdates handed out before end (zero: no end).
+// Stranded is what Telegram had and the webhook did not take before that.
+func Failover(sent []telegramsim.Record, onset, end time.Time) (time.Duration, bool) {
+	var stranded, handed time.Time
+	for _, u := range sent {
+		for _, at := range u.Returned {
+			if at.After(onset) && (end.IsZero() || at.Before(end)) && (handed.IsZero() || at.Before(handed)) {
+				handed = at
+			}
+		}
+	}
+	for _, u := range sent {
+		ended := !u.EndedAt.IsZero()
+		if u.PushedAt.After(handed) || ended && (u.EndedAt.Before(onset) || u.By == telegramsim.Webhook && u.EndedAt.Before(handed)) {
+			continue
+		}
+		from := u.PushedAt
+		if from.Before(onset) {
+			from = onset
+		}
+		if stranded.IsZero() || from.Before(stranded) {
+			stranded = from
+		}
+	}
+	if handed.IsZero() || stranded.IsZero() {
+		return 0, false
+	}
+	return handed.Sub(stranded), true
+}

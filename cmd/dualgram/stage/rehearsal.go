@@ -191,7 +191,8 @@ func (r *Rehearsal) Proven(ctx context.Context) error {
 var errEnded = errors.New("dualgram stopped by itself")
 
 // Books ends the traffic, waits until the bot has what was sent, and compares.
-func (r *Rehearsal) Books(ctx context.Context) (*drill.Books, error) {
+// injected is when the first fault began.
+func (r *Rehearsal) Books(ctx context.Context, injected time.Time) (*drill.Books, error) {
 	if err := r.traffic.Stop(); err != nil {
 		return nil, err
 	}
@@ -228,6 +229,10 @@ func (r *Rehearsal) Books(ctx context.Context) (*drill.Books, error) {
 	b := &drill.Books{Sent: f.Sent, Delivered: f.Delivered, ByWebhook: f.ByWebhook, ByPolling: f.ByPolling, Lost: f.Lost, Waiting: truth.Pending,
 		Doubled: f.Doubled, OutOfOrder: f.OutOfOrder, Altered: c.Altered, Details: c.Details}
 	b.Lost = max(0, b.Lost-b.Waiting)
+	if took, ok := Failover(truth.Updates, injected, time.Time{}); ok {
+		s := took.Round(time.Millisecond).Seconds()
+		b.Switch = &s
+	}
 	return b, nil
 }
 
