@@ -18,11 +18,11 @@ import (
 var effects = map[string]string{
 	"ack": rw, "bugreport": ro, "chaos clear": rw, "chaos inject": rw, "chaos list": ro, "check": ro,
 	"completion bash": ro, "completion fish": ro, "completion powershell": ro, "completion zsh": ro,
-	"config print": ro, "config reference": ro, "config rotate-secret": rw, "config schema": ro, "config validate": ro, "dashboard": ro, "demo": ro,
+	"config print": ro, "config reference": ro, "config rotate-secret": rw, "config schema": ro, "config validate": ro, "dashboard export": ro, "dashboard list": ro, "demo": ro,
 	"drill halt": rw, "drill history": ro, "drill list": ro, "drill matrix": ro, "drill new": ro, "drill report": ro, "drill resume": rw, "drill run": rw,
 	"drill schedule": ro, "drill show": ro, "drill status": ro, "drill validate": ro,
 	"events": ro, "help": ro, "hold": rw, "inbox": ro, "inbox dead drop": rw, "inbox dead list": ro, "inbox dead retry": rw, "inbox dead show": ro,
-	"inbox quarantine drop": rw, "inbox quarantine list": ro, "inbox quarantine show": ro, "inbox show": ro, "log level": rw, "notify test": rw,
+	"inbox quarantine drop": rw, "inbox quarantine list": ro, "inbox quarantine show": ro, "inbox show": ro, "log level": rw, "metrics": ro, "notify test": rw,
 	"rules": ro, "run": rw, "runbook": ro, "service install": rw, "service print": ro, "sim": ro, "status": ro, "switch": rw, "version": ro,
 }
 
