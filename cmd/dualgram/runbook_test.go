@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -12,7 +13,6 @@ import (
 
 	"dualgram/chaos"
 	"dualgram/chaos/drill"
-	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/metrics"
 	"dualgram/cmd/dualgram/rules"
 	"dualgram/runbooks"
@@ -94,7 +94,7 @@ func TestEveryDrillHasItsPage(t *testing.T) {
 			}
 		}
 		for _, a := range e.Method {
-			if said := config.FormatDuration(time.Duration(a.For)) + " by `" + string(a.Fault) + "`"; !strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), said) {
+			if said := fmt.Sprintf("%ds", time.Duration(a.For)/time.Second) + " by `" + string(a.Fault) + "`"; !strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), said) {
 				t.Errorf("drills/%s doesn't say %q", e.Name, said)
 			}
 		}

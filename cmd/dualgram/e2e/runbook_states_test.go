@@ -63,7 +63,7 @@ var states = []state{
 			b.do("hold", "--reason", "moving the proxy")
 			b.front.mood.Store(int32(proxyImpostor))
 		},
-		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
+		mend: func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "listener_lost", begin: func(b *book) { b.inject("net.accept_error", "--param", "error=lost") }, mend: (*book).clear},
 	{page: "certificate_refused", begin: func(b *book) {
 		other := must(must(pki.NewCA(time.Now(), "Another Root")).Issue(time.Now(), pki.Leaf{Hosts: []string{hookHost}}))
