@@ -12,7 +12,7 @@ MATRIX_SEEDS ?= 10
 MATRIX_DIR   ?= bin/matrix
 MATRIX_TMP   ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
 
-.PHONY: help demo test runbooks build browser lab alerts simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
+.PHONY: help demo test runbooks build browser lab alerts prometheus dashboards simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,9 +27,16 @@ test: ## everything that needs only Go, real processes included
 lab: ## outages behind a real nginx, in a network namespace (root; nginx, nftables, iproute2)
 	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags lab -timeout 15m -parallel 32 -run '^TestLab$$'
 
-alerts: ## promtool and amtool on the rules and their unit tests (Debian: prometheus, prometheus-alertmanager)
+alerts: ## promtool and amtool on the rules and their unit tests, dashboards up to date (Debian: prometheus, prometheus-alertmanager)
 	cd runbooks/alerts && promtool check rules dualgram.rules.yaml && promtool test rules dualgram.rules_test.yaml dualgram.rules_hours_test.yaml dualgram.rules_days_test.yaml
+	$(GO) test -count=1 -tags dashboards ./cmd/dualgram/dashboards
 	cd runbooks/alerts && amtool check-config alertmanager.example.yaml
+
+dashboards: ## write runbooks/dashboards anew from their Go code
+	$(GO) run -tags dashboards ./cmd/dualgram/dashboards runbooks/dashboards
+
+prometheus: ## a real Prometheus watches a real dualgram through outages (Debian: prometheus)
+	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags prometheus -timeout 5m -run '^TestPrometheus$$'
 
 # What axe-core is to the page's accessibility; npm brings it.
 AXE := bin/browser/node_modules/axe-core/axe.min.js

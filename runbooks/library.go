@@ -16,7 +16,7 @@ import (
 var files embed.FS
 
 // notPages are Markdown files that are none of the pages.
-var notPages = []string{"fault-matrix.md"}
+var notPages = []string{"configuration.md", "false_beliefs.md", "fault-matrix.md"}
 
 // load reads all pages of a file system, in the order of [List].
 func load(files fs.FS) ([]*Page, error) {

@@ -19,7 +19,7 @@ func (a *app) configCommand() *cobra.Command {
 		Args:    subcommandOnly,
 		RunE:    needSubcommand,
 	}
-	cmd.AddCommand(a.configValidateCommand(), a.configPrintCommand(), a.configRotateSecretCommand())
+	cmd.AddCommand(a.configValidateCommand(), a.configPrintCommand(), a.configReferenceCommand(), a.configSchemaCommand(), a.configRotateSecretCommand())
 	return cmd
 }
 
