@@ -18,6 +18,7 @@ import (
 	"dualgram/runbooks"
 	"dualgram/supervisor"
 	"dualgram/supervisor/warning"
+	"dualgram/transport/webhook"
 
 	"github.com/spf13/cobra"
 )
@@ -328,6 +329,33 @@ var word = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'|;&])+|\|\||&&|[|;&]`)
 func words(line string) []string {
 	line, _, _ = strings.Cut(strings.TrimSpace(line), " # ")
 	return word.FindAllString(line, -1)
+}
+
+// TestCauses: the causes by which fail_rate_high sorts bad answers are those that are
+// counted.
+func TestCauses(t *testing.T) {
+	p, _ := runbooks.Lookup("fail_rate_high")
+	n := 0
+	for _, s := range p.Sections {
+		if s.Title != "Diagnose" {
+			continue
+		}
+		for row := range strings.Lines(s.Text) {
+			cells := strings.Split(row, " | ")
+			if len(cells) != 3 || strings.HasPrefix(row, "| what") {
+				continue
+			}
+			for cause := range strings.SplitSeq(strings.TrimPrefix(cells[0], "| "), ", ") {
+				n++
+				if !slices.Contains(webhook.Causes(), webhook.Cause(cause)) {
+					t.Errorf("no request is counted as %s", cause)
+				}
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d causes were found", n)
+	}
 }
 
 // A page for people has colours on a terminal, is Markdown elsewhere, and a wrong
