@@ -12,7 +12,7 @@ MATRIX_SEEDS ?= 10
 MATRIX_DIR   ?= bin/matrix
 MATRIX_TMP   ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
 
-.PHONY: help demo test build browser lab alerts simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
+.PHONY: help demo test build browser lab alerts prometheus dashboards simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,9 +27,16 @@ test: ## everything that needs only Go, real processes included
 lab: ## outages behind a real nginx, in a network namespace (root; nginx, nftables, iproute2)
 	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags lab -timeout 15m -parallel 32 -run '^TestLab$$'
 
-alerts: ## promtool and amtool on the rules and their unit tests (Debian: prometheus, prometheus-alertmanager)
+alerts: ## promtool and amtool on the rules and their unit tests, dashboards up to date (Debian: prometheus, prometheus-alertmanager)
 	cd runbooks/alerts && promtool check rules dualgram.rules.yaml && promtool test rules dualgram.rules_test.yaml dualgram.rules_hours_test.yaml dualgram.rules_days_test.yaml
+	$(GO) test -count=1 -tags dashboards ./cmd/dualgram/dashboards
 	cd runbooks/alerts && amtool check-config alertmanager.example.yaml
+
+dashboards: ## write runbooks/dashboards anew from their Go code
+	$(GO) run -tags dashboards ./cmd/dualgram/dashboards runbooks/dashboards
+
+prometheus: ## a real Prometheus watches a real dualgram through outages (Debian: prometheus)
+	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags prometheus -timeout 5m -run '^TestPrometheus$$'
 
 # What axe-core is to the page's accessibility; npm brings it.
 AXE := bin/browser/node_modules/axe-core/axe.min.js
@@ -63,7 +70,7 @@ matrix: ## MATRIX_SEEDS=10: every fault and false alarm, to runbooks/fault-matri
 	$(GO) run ./cmd/dualgram/matrix -out runbooks -command "make matrix MATRIX_SEEDS=$(MATRIX_SEEDS)" \
 	  -revision "$$(git rev-parse --short HEAD)" $(MATRIX_DIR)/virtual.json $(MATRIX_DIR)/real.json
 
-matrix-ci: ## its slice for CI, under 3 min, which only checks the bounds
+matrix-ci: ## its slice for CI, under 2 min, which only checks the bounds
 	@mkdir -p $(MATRIX_DIR)
 	$(GO) test -c -o $(MATRIX_DIR)/ ./supervisor
 	cd supervisor && $(CURDIR)/$(MATRIX_DIR)/supervisor.test -test.run '^TestMatrix$$' -test.timeout 15m \

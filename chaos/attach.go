@@ -46,7 +46,8 @@ func (f *fault) isAttached() bool {
 // seams lists where the behaviour does something.
 func (b *behaviour) seams() (out []seam) {
 	for at, acts := range map[seam]bool{seamConn: b.conn != nil, seamTLS: b.tls != nil, seamRequest: b.request != nil, seamHTTP: b.http != nil,
-		seamAPI: b.api != nil, seamDial: b.dial != nil, seamHook: b.hook != nil, seamProbe: b.probe != nil} {
+		seamAPI: b.api != nil, seamDial: b.dial != nil, seamHook: b.hook != nil, seamProbe: b.probe != nil || b.look != nil,
+		seamClock: b.clock != nil} {
 		if acts {
 			out = append(out, at)
 		}

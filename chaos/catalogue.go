@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
+	"time"
 )
 
 // Info describes a kind of fault.
@@ -13,8 +15,8 @@ type Info struct {
 	Kind Kind `json:"kind"`
 	// Doc is what the fault does, as the other side sees it.
 	Doc string `json:"doc"`
-	// Layer is where it acts: net, tls, http, botapi, dial, probe, store, delivery or
-	// crash.
+	// Layer is where it acts: net, tls, http, botapi, dial, probe, clock, store,
+	// delivery or crash.
 	Layer string `json:"layer"`
 	// Unit is what Share and Count speak of.
 	Unit string `json:"unit"`
@@ -72,6 +74,8 @@ type behaviour struct {
 	hook    *hookRule
 
 	probe *dialRule
+	look  *lookRule
+	clock *clockRule
 }
 
 type requestRule struct {
@@ -91,7 +95,7 @@ type apiRule struct {
 
 type dialRule struct {
 	match func(addr string) bool
-	dial  func(ctx context.Context, f *fault, addr string, next func() (net.Conn, error)) (net.Conn, error)
+	dial  func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error)
 }
 
 type hookRule struct {
@@ -99,6 +103,12 @@ type hookRule struct {
 	match func(seam Seam, point string) bool
 	at    func(ctx context.Context, f *fault, point string) error
 }
+
+type lookRule struct {
+	at func(ctx context.Context, f *fault, network, host string, next LookupFunc) ([]netip.Addr, error)
+}
+
+type clockRule struct{ offset time.Duration }
 
 // catalogue is built anew for each look-up: it is small, look-ups are rare, and
 // nobody can change it for others.
@@ -110,6 +120,7 @@ func catalogue() []kind {
 		botapi429(), botapi5xx(), botapiHTML(), botapiHang(), botapiReset(), botapiAnswerLost(), botapiConflict(), botapiDNS(), botapiUnauthorized(),
 		dialDNS(), dialRefused(), dialHang(),
 		probeFail(),
+		clockOffset(),
 		storeSlow(), storeFail(),
 		deliveryFail(), deliverySlow(),
 		crashAt(),

@@ -15,6 +15,8 @@ type connRule struct {
 	swallow    bool          // writes vanish
 	holdWrites bool          // writes wait until the fault is over
 	latency    time.Duration // each read and write is that much later
+	rate       int64         // > 0: and later by its bytes at so many a second
+	piece      int           // > 0: the most that is read or written at once
 	loss       float64       // each read and write is late as if packets were lost
 	resetAfter int64         // > 0: reset once that many bytes were read
 
@@ -104,7 +106,8 @@ func (c *conn) find(want func(*connRule) bool) *fault {
 func holds(r *connRule) bool    { return r.hold }
 func stalls(r *connRule) bool   { return r.holdWrites }
 func swallows(r *connRule) bool { return r.swallow }
-func delays(r *connRule) bool   { return r.latency > 0 || r.loss > 0 }
+func delays(r *connRule) bool   { return r.latency > 0 || r.loss > 0 || r.rate > 0 }
+func cuts(r *connRule) bool     { return r.piece > 0 }
 
 // Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
@@ -115,7 +118,7 @@ func (c *conn) Read(p []byte) (int, error) {
 				return n, err
 			}
 		}
-		n, err := c.Conn.Read(p)
+		n, err := c.Conn.Read(c.bite(p))
 		if n == 0 || c.quiet() {
 			return n, err
 		}
@@ -190,7 +193,7 @@ func (c *conn) arrived(p []byte) (pass bool, err error) {
 	}
 	var until time.Time
 	if slow != nil {
-		until = time.Now().Add(slow.lateness())
+		until = time.Now().Add(slow.lateness(len(p)))
 	}
 	c.mu.Lock()
 	c.held = append(c.held, p...)
@@ -209,8 +212,32 @@ func (c *conn) count(m *mark, n int) int64 {
 	return m.read
 }
 
+// bite is as much of p as may be read or written at once.
+func (c *conn) bite(p []byte) []byte {
+	if c.quiet() {
+		return p
+	}
+	if f := c.find(cuts); f != nil {
+		return p[:min(len(p), f.b.conn.piece)]
+	}
+	return p
+}
+
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
+	if c.quiet() {
+		return c.Conn.Write(p)
+	}
+	for n := 0; ; {
+		m, err := c.write(c.bite(p[n:]))
+		if n += m; err != nil || n >= len(p) {
+			return n, err
+		}
+	}
+}
+
+// write writes what may be written at once.
+func (c *conn) write(p []byte) (int, error) {
 	if !c.quiet() {
 		late := false
 		for {
@@ -235,7 +262,7 @@ func (c *conn) Write(p []byte) (int, error) {
 				break
 			}
 			late = true
-			if err := c.wd.wait(c.closed, f.done, time.Now().Add(f.lateness())); err != nil {
+			if err := c.wd.wait(c.closed, f.done, time.Now().Add(f.lateness(len(p)))); err != nil {
 				return 0, err
 			}
 		}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -19,10 +20,10 @@ func (s *Scope) Dial(dial DialFunc) DialFunc {
 	}
 	s.attach(seamDial)
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		next := func() (net.Conn, error) { return dial(ctx, network, addr) }
+		next := func(addr string) (net.Conn, error) { return dial(ctx, network, addr) }
 		t := s.load()
 		if t == nil {
-			return next()
+			return next(addr)
 		}
 		return dialThrough(ctx, t.dial, dialRuleOf, addr, next)
 	}
@@ -36,25 +37,28 @@ func (s *Scope) ProbeDial(dial DialFunc) DialFunc {
 	}
 	s.attach(seamProbe)
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		next := func() (net.Conn, error) { return dial(ctx, network, addr) }
+		next := func(addr string) (net.Conn, error) { return dial(ctx, network, addr) }
 		t := s.load()
 		if t == nil {
-			return next()
+			return next(addr)
 		}
 		return dialThrough(ctx, t.probe, probeRule, addr, next)
 	}
 }
 
-func dialThrough(ctx context.Context, fs []*fault, of func(*fault) *dialRule, addr string, next func() (net.Conn, error)) (net.Conn, error) {
+func dialThrough(ctx context.Context, fs []*fault, of func(*fault) *dialRule, addr string, next redial) (net.Conn, error) {
 	for i, f := range fs {
 		rule := of(f)
-		if rule.match != nil && !rule.match(addr) || !f.fire() {
+		if rule == nil || rule.match != nil && !rule.match(addr) || !f.fire() {
 			continue
 		}
-		return rule.dial(ctx, f, addr, func() (net.Conn, error) { return dialThrough(ctx, fs[i+1:], of, addr, next) })
+		return rule.dial(ctx, f, addr, func(addr string) (net.Conn, error) { return dialThrough(ctx, fs[i+1:], of, addr, next) })
 	}
-	return next()
+	return next(addr)
 }
+
+// redial dials an address in place of the one that was asked for.
+type redial func(addr string) (net.Conn, error)
 
 func dialRuleOf(f *fault) *dialRule { return f.b.dial }
 func probeRule(f *fault) *dialRule  { return f.b.probe }
@@ -78,24 +82,60 @@ func hostOf(addr string) string {
 
 func dialDNS() kind {
 	return kind{Info{
-		Kind:     "dial.dns",
-		Layer:    "dial",
-		Unit:     "dial",
-		Doc:      "Names do not resolve when a new connection is dialed.",
-		Delay:    "time before the failure",
-		Params:   []Param{dnsErrorParam, hostParam},
+		Kind:  "dial.dns",
+		Layer: "dial",
+		Unit:  "dial",
+		Doc: "Names do not resolve when a new connection is dialed, or not to what they should: only to IPv6 addresses, which this host has no route to, or to " +
+			"an address of somebody else.",
+		Delay: "time before the failure, or before the dial to the wrong address",
+		Params: []Param{
+			{Name: "error", Doc: "not_found (NXDOMAIN), temporary (SERVFAIL), timeout, ipv6_only or wrong_address", Default: "temporary"},
+			{Name: "to", Doc: "with wrong_address the IP address that is dialed, on the same port; if left out, one at which nothing answers"}, hostParam,
+		},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		how := p.oneOf("error", "not_found", "temporary", "timeout")
-		return behaviour{dial: &dialRule{hostMatch(p), func(ctx context.Context, f *fault, addr string, _ func() (net.Conn, error)) (net.Conn, error) {
+		how, to := p.oneOf("error", "not_found", "temporary", "timeout", "ipv6_only", "wrong_address"), wrongAddress(p)
+		return behaviour{dial: &dialRule{hostMatch(p), func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
 			if f.spec.Delay > 0 {
 				if err := f.wait(ctx, f.spec.Delay); err != nil {
 					return nil, err
 				}
 			}
+			switch {
+			case how == "wrong_address" && to != "":
+				return next(sameAddressAt(to, addr))
+			case how == "wrong_address":
+				if err := f.wait(ctx, 0); err != nil {
+					return nil, err
+				}
+				return next(addr)
+			case how == "ipv6_only":
+				return nil, f.error(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ENETUNREACH)})
+			}
 			return nil, f.error(dnsError(how, hostOf(addr)))
 		}}}, nil
 	}}
+}
+
+// wrongAddress reads the parameter to.
+func wrongAddress(p *params) string {
+	to := p.str("to")
+	if _, err := netip.ParseAddr(to); to != "" && err != nil {
+		p.fail("to is %q, must be an IP address", to)
+	}
+	if to != "" && p.str("error") != "wrong_address" {
+		p.fail("to needs error=wrong_address")
+	}
+	return to
+}
+
+// sameAddressAt is the port of addr at another IP address.
+func sameAddressAt(ip, addr string) string {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return ip
+	}
+	return net.JoinHostPort(ip, port)
 }
 
 func dialRefused() kind {
@@ -107,7 +147,7 @@ func dialRefused() kind {
 		Params:   []Param{hostParam},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{dial: &dialRule{hostMatch(p), func(_ context.Context, f *fault, _ string, _ func() (net.Conn, error)) (net.Conn, error) {
+		return behaviour{dial: &dialRule{hostMatch(p), func(_ context.Context, f *fault, _ string, _ redial) (net.Conn, error) {
 			return nil, f.error(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
 		}}}, nil
 	}}
@@ -123,11 +163,11 @@ func dialHang() kind {
 		Params:   []Param{hostParam},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{dial: &dialRule{hostMatch(p), func(ctx context.Context, f *fault, _ string, next func() (net.Conn, error)) (net.Conn, error) {
+		return behaviour{dial: &dialRule{hostMatch(p), func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
 			if err := f.wait(ctx, f.spec.Delay); err != nil {
 				return nil, err
 			}
-			return next()
+			return next(addr)
 		}}}, nil
 	}}
 }

@@ -248,7 +248,7 @@ func TestLocks(t *testing.T) {
 			switch {
 			case s.Spec.Kind == "crash.at" || s.Info.Layer == "store":
 				want = 1
-			case s.Info.Layer == "botapi" || s.Info.Layer == "dial" || s.Info.Layer == "probe" || s.Info.Layer == "delivery":
+			case s.Info.Layer == "botapi" || s.Info.Layer == "dial" || s.Info.Layer == "probe" || s.Info.Layer == "delivery" || s.Info.Layer == "clock":
 				want = 0
 			case s.Spec.Kind == "net.stop_accept" || s.Spec.Kind == "net.accept_error": // they take no count
 				want = 5
@@ -313,7 +313,14 @@ func TestSpecRefused(t *testing.T) {
 		{Spec{Kind: "net.stop_accept", Share: 0.5}, ErrSpec, "all or nothing"},
 		{Spec{Kind: "net.stop_accept", Count: 1}, ErrSpec, "all or nothing"},
 		{Spec{Kind: "http.status", Params: p("cod", "500")}, ErrSpec, `unknown parameter "cod"; it takes code, path`},
-		{Spec{Kind: "net.slow", Params: p("x", "1")}, ErrSpec, "takes no parameters"},
+		{Spec{Kind: "net.blackhole", Params: p("x", "1")}, ErrSpec, "takes no parameters"},
+		{Spec{Kind: "net.slow", Params: p("rate", "-1")}, ErrSpec, "rate"},
+		{Spec{Kind: "net.slow", Params: p("piece", "x")}, ErrSpec, "piece"},
+		{Spec{Kind: "dial.dns", Params: p("error", "wrong_address", "to", "x")}, ErrSpec, "IP address"},
+		{Spec{Kind: "dial.dns", Params: p("to", "127.0.0.1")}, ErrSpec, "error=wrong_address"},
+		{Spec{Kind: "clock.offset", Params: p("by", "0s")}, ErrSpec, "by is"},
+		{Spec{Kind: "clock.offset", Params: p("by", "9000h")}, ErrSpec, "by is"},
+		{Spec{Kind: "clock.offset", Share: 0.5}, ErrSpec, "all or nothing"},
 		{Spec{Kind: "http.status", Params: p("code", "200")}, ErrSpec, "300 to 599"},
 		{Spec{Kind: "http.status", Params: p("code", "410")}, ErrSpec, "410"},
 		{Spec{Kind: "http.status", Params: p("code", "x")}, ErrSpec, "whole number"},

@@ -24,9 +24,12 @@ func netLossApprox() kind {
 	}}
 }
 
-// lateness is how much later one read or write is.
-func (f *fault) lateness() time.Duration {
+// lateness is how much later one read or write of so many bytes is.
+func (f *fault) lateness(bytes int) time.Duration {
 	r := f.b.conn
+	if r.rate > 0 {
+		return r.latency + time.Duration(float64(bytes)/float64(r.rate)*float64(time.Second))
+	}
 	if r.loss == 0 {
 		return r.latency
 	}

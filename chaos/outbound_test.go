@@ -2,11 +2,14 @@ package chaos
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,9 +56,10 @@ func call(ctx context.Context, rt http.RoundTripper, method string) answer {
 	resp, err := rt.RoundTrip(req)
 	a := answer{err: err, took: time.Since(start), reuse: !body.closed}
 	if err == nil {
-		b, _ := io.ReadAll(resp.Body)
+		var b []byte
+		b, a.err = io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		a.status, a.header, a.body = resp.StatusCode, resp.Header, string(b)
+		a.status, a.header, a.body, a.took = resp.StatusCode, resp.Header, string(b), time.Since(start)
 	}
 	return a
 }
@@ -114,6 +118,17 @@ func apiEffects() []apiEffect {
 		}, 0},
 		{"botapi.answer_lost", Spec{Kind: "botapi.answer_lost"}, errIs(syscall.ECONNRESET), 1},
 		{"botapi.answer_lost hanging", Spec{Kind: "botapi.answer_lost", Params: p("how", "hang")}, errIs(context.DeadlineExceeded), 1},
+		{"botapi.answer_lost, half of it", Spec{Kind: "botapi.answer_lost", Params: p("how", "truncated")}, func(a answer) bool {
+			return errors.Is(a.err, io.ErrUnexpectedEOF)
+		}, 1},
+		{"botapi.answer_lost, in drips", Spec{Kind: "botapi.answer_lost", Delay: 20 * time.Millisecond, Params: p("how", "drip")}, func(a answer) bool {
+			return a.err == nil && a.status == 200 && a.body != "" && a.took >= time.Duration(len(a.body))*20*time.Millisecond
+		}, 1},
+		{"botapi.answer_lost, in drips that are too slow", Spec{Kind: "botapi.answer_lost", Delay: 3 * time.Second, Params: p("how", "drip")}, errIs(context.DeadlineExceeded), 1},
+		{"botapi.reset intercepted", Spec{Kind: "botapi.reset", Params: p("how", "intercepted")}, func(a answer) bool {
+			var e x509.UnknownAuthorityError
+			return errors.As(a.err, &e)
+		}, 0},
 		{"botapi.conflict", Spec{Kind: "botapi.conflict"}, says(409, "while webhook is active", 0), 0},
 		{"botapi.conflict poll", Spec{Kind: "botapi.conflict", Params: p("text", "poll")}, says(409, "terminated by other getUpdates", 0), 0},
 		{"botapi.conflict set", Spec{Kind: "botapi.conflict", Params: p("text", "set")}, says(409, "terminated by setWebhook request", 0), 0},
@@ -241,6 +256,8 @@ func dialEffects() []dialEffect {
 	return []dialEffect{
 		{Spec{Kind: "dial.dns"}, dnsIs(func(d *net.DNSError) bool { return d.IsTemporary }, "api.telegram.org")},
 		{Spec{Kind: "dial.dns", Delay: time.Second, Params: map[string]string{"error": "not_found"}}, dnsIs(func(d *net.DNSError) bool { return d.IsNotFound }, "api.telegram.org")},
+		{Spec{Kind: "dial.dns", Params: map[string]string{"error": "ipv6_only"}}, func(err error) bool { return errors.Is(err, syscall.ENETUNREACH) }},
+		{Spec{Kind: "dial.dns", Params: map[string]string{"error": "wrong_address"}}, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 		{Spec{Kind: "dial.refused"}, func(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }},
 		{Spec{Kind: "dial.hang"}, func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
 	}
@@ -275,6 +292,99 @@ func TestDialEffects(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestDialWrongAddress: the dial goes elsewhere, to the same port.
+func TestDialWrongAddress(t *testing.T) {
+	bubble(t, "elsewhere", func(t *testing.T) {
+		var dialed []string
+		r := newRegistry(t, Options{})
+		dial := r.Dial(func(_ context.Context, _, addr string) (net.Conn, error) {
+			dialed = append(dialed, addr)
+			return nil, nil
+		})
+		l, err := r.Inject(Spec{Kind: "dial.dns", Params: map[string]string{"error": "wrong_address", "to": "2001:db8::7"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = dial(t.Context(), "tcp", "api.telegram.org:443")
+		l.End()
+		_, _ = dial(t.Context(), "tcp", "api.telegram.org:443")
+		if want := []string{"[2001:db8::7]:443", "api.telegram.org:443"}; !slices.Equal(dialed, want) {
+			t.Errorf("dialed %q, want %q", dialed, want)
+		}
+	})
+}
+
+// TestProbeNames: names resolve wrongly for the probe, each in its way.
+func TestProbeNames(t *testing.T) {
+	notFound := dnsIs(func(d *net.DNSError) bool { return d.IsNotFound }, host)
+	for how, c := range map[string]struct {
+		v4, v6 string // the address; empty: notFound
+		err    func(error) bool
+	}{
+		"not_found":     {"", "", notFound},
+		"temporary":     {"", "", dnsIs(func(d *net.DNSError) bool { return d.IsTemporary }, host)},
+		"timeout":       {"", "", func(err error) bool { return errors.Is(err, context.DeadlineExceeded) }},
+		"ipv6_only":     {"", "2001:db8::1", notFound},
+		"wrong_address": {"192.0.2.1", "", notFound},
+	} {
+		bubble(t, how, func(t *testing.T) {
+			r := newRegistry(t, Options{})
+			look := r.ProbeLookup(func(context.Context, string, string) ([]netip.Addr, error) {
+				return []netip.Addr{netip.MustParseAddr("127.0.0.1")}, nil
+			})
+			l, err := r.Inject(Spec{Kind: "probe.fail", Params: map[string]string{"how": how}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !l.Status().Attached {
+				t.Error("nothing would be hit")
+			}
+			for network, want := range map[string]string{"ip4": c.v4, "ip6": c.v6} {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				got, err := look(ctx, network, host)
+				cancel()
+				if want == "" && (err == nil || !c.err(err)) || want != "" && (err != nil || len(got) != 1 || got[0].String() != want) {
+					t.Errorf("%s: %v, %v", network, got, err)
+				}
+			}
+			if l.Fired() != 2 {
+				t.Errorf("fired %d times", l.Fired())
+			}
+			l.End()
+			if got, err := look(t.Context(), "ip4", host); err != nil || got[0].String() != "127.0.0.1" {
+				t.Errorf("after the fault: %v, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestClockOffset: the clock is wrong as long as the fault acts, and the fault's own
+// lease runs by the true one.
+func TestClockOffset(t *testing.T) {
+	bubble(t, "ahead and back", func(t *testing.T) {
+		r := newRegistry(t, Options{})
+		clock := r.Clock(time.Now)
+		off := func() time.Duration { return clock().Sub(time.Now()) }
+		for by, want := range map[string]time.Duration{"24h": 24 * time.Hour, "-8760h": -8760 * time.Hour} {
+			l, err := r.Inject(Spec{Kind: "clock.offset", For: time.Minute, Params: map[string]string{"by": by}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := off(); got != want || l.Fired() != 1 {
+				t.Errorf("off by %v, want %v; fired %d times", got, want, l.Fired())
+			}
+			time.Sleep(time.Minute - 1)
+			if off() != want {
+				t.Error("it ended before its time")
+			}
+			time.Sleep(1)
+			if off() != 0 {
+				t.Error("it outlived its lease")
+			}
+		}
+	})
 }
 
 type hookEffect struct {

@@ -89,8 +89,8 @@ type Registry struct {
 
 // table holds the active faults by the seam at which they act.
 type table struct {
-	conn, tls, request, http, api, dial, hook, probe []*fault
-	scoped                                           bool // one of them has a scope
+	conn, tls, request, http, api, dial, hook, probe, clock []*fault
+	scoped                                                  bool // one of them has a scope
 }
 
 type seam int
@@ -104,6 +104,7 @@ const (
 	seamDial
 	seamHook
 	seamProbe
+	seamClock
 )
 
 // New returns an empty registry.
@@ -306,7 +307,8 @@ func (r *Registry) rebuild() {
 		add(&t.api, f.b.api != nil)
 		add(&t.dial, f.b.dial != nil)
 		add(&t.hook, f.b.hook != nil)
-		add(&t.probe, f.b.probe != nil)
+		add(&t.probe, f.b.probe != nil || f.b.look != nil)
+		add(&t.clock, f.b.clock != nil)
 	}
 	r.table.Store(t)
 }

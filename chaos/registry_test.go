@@ -100,7 +100,7 @@ func TestList(t *testing.T) {
 
 // Every kind is described, and has a test of its effect.
 func TestCatalogue(t *testing.T) {
-	tested := map[Kind]bool{"crash.at": true, "probe.fail": true}
+	tested := map[Kind]bool{"crash.at": true, "probe.fail": true, "clock.offset": true}
 	for _, e := range serverEffects() {
 		tested[e.spec.Kind] = true
 	}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Scope makes injectors that serve a part of the process only, such as one bot of
@@ -45,7 +46,7 @@ func (t *table) only(keep func(*fault) bool) *table {
 		}
 		return out
 	}
-	n := &table{conn: pick(t.conn), tls: pick(t.tls), request: pick(t.request), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe)}
+	n := &table{conn: pick(t.conn), tls: pick(t.tls), request: pick(t.request), http: pick(t.http), api: pick(t.api), dial: pick(t.dial), hook: pick(t.hook), probe: pick(t.probe), clock: pick(t.clock)}
 	if !some {
 		return nil
 	}
@@ -79,6 +80,12 @@ func (r *Registry) Dial(dial DialFunc) DialFunc { return r.Scope().Dial(dial) }
 
 // ProbeDial is [Scope.ProbeDial] for what has no scope.
 func (r *Registry) ProbeDial(dial DialFunc) DialFunc { return r.Scope().ProbeDial(dial) }
+
+// ProbeLookup is [Scope.ProbeLookup] for what has no scope.
+func (r *Registry) ProbeLookup(look LookupFunc) LookupFunc { return r.Scope().ProbeLookup(look) }
+
+// Clock is [Scope.Clock] for what has no scope.
+func (r *Registry) Clock(now func() time.Time) func() time.Time { return r.Scope().Clock(now) }
 
 // Hook is [Scope.Hook] for what has no scope.
 func (r *Registry) Hook(s Seam) func(ctx context.Context, point string) error {

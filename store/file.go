@@ -123,7 +123,11 @@ func lockedOr(o *Options, err error) error {
 // inspect verifies the file before bbolt maps it into memory: bbolt panics on a
 // damaged page, in a goroutine of its own too, and a file that is shorter than
 // it says is a fault that ends the process. It holds the shared lock meanwhile.
-func inspect(o *Options, deadline time.Time) (sh shape, err error) {
+func inspect(o *Options, deadline time.Time) (shape, error) { return inspectFor(0, o, deadline) }
+
+// inspectFor is inspect that gives up, with ErrTooLarge, when it has held the lock for
+// most; 0: it doesn't.
+func inspectFor(most time.Duration, o *Options, deadline time.Time) (sh shape, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = because(ErrCorrupt, fmt.Sprint(p), nil)
@@ -144,6 +148,9 @@ func inspect(o *Options, deadline time.Time) (sh shape, err error) {
 		return sh, err
 	}
 	defer f.Close()
+	if most > 0 {
+		return verifyUntil(f, time.Now().Add(most))
+	}
 	return verify(f)
 }
 

@@ -11,8 +11,16 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// lookTimeout is how long Look waits for whoever has the file: bbolt tries twice.
-const lookTimeout = 60 * time.Millisecond
+const (
+	// lookTimeout is how long Look waits for whoever has the file: bbolt tries twice.
+	lookTimeout = 60 * time.Millisecond
+	// lookMost is how long Look may hold the lock: half of what Open waits for it.
+	lookMost = defaultLockTimeout / 2
+)
+
+// ErrTooLarge: the store can't be read within the time for which Look may keep others
+// from opening it. Open has no such bound.
+var ErrTooLarge = errors.New("the store is too large to be looked at in passing")
 
 // Shape is what Look found.
 type Shape struct {
@@ -27,8 +35,8 @@ type Shape struct {
 
 // Look reads and verifies the store at path, and changes nothing. It refuses what
 // [Open] would refuse, with the same errors. While it reads it shares the file's lock,
-// so that a process which opens the store then waits for it, within its LockTimeout for
-// all but huge files; it doesn't wait for one that has it (ErrLocked).
+// so that a process which opens the store then waits for it, but never for longer than
+// a second (ErrTooLarge); and it doesn't wait for one that has it (ErrLocked).
 func Look(path string) (Shape, error) {
 	o := Options{Path: path}
 	fail := func(err error) (Shape, error) {
@@ -49,7 +57,7 @@ func Look(path string) (Shape, error) {
 	case info.Size() == 0:
 		return fail(because(ErrCorrupt, "it is empty", nil))
 	}
-	if _, err := inspect(&o, time.Now().Add(lookTimeout)); err != nil {
+	if _, err := inspectFor(lookMost, &o, time.Now().Add(lookTimeout)); err != nil {
 		return fail(err)
 	}
 	s := Shape{Exists: true, Size: info.Size()}

@@ -1,4 +1,4 @@
-package store_test
+package store
 
 import (
 	"bytes"
@@ -7,24 +7,23 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"dualgram/store"
+	"time"
 )
 
 // TestLook holds that a look refuses what opening would refuse, and changes nothing.
 func TestLook(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s.db")
-	if got, err := store.Look(path); err != nil || got.Exists {
+	if got, err := Look(path); err != nil || got.Exists {
 		t.Errorf("no file: %+v %v", got, err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the look has made a file: %v", err)
 	}
-	s, err := store.Open(store.Options{Path: path, Holder: "the test"})
+	s, err := Open(Options{Path: path, Holder: "the test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.Look(path); !errors.Is(err, store.ErrLocked) {
+	if _, err := Look(path); !errors.Is(err, ErrLocked) {
 		t.Errorf("while it is held: %v", err)
 	}
 	if err := s.Close(); err != nil {
@@ -34,7 +33,7 @@ func TestLook(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := store.Look(path)
+	got, err := Look(path)
 	if err != nil || !got.Exists || got.Schema != 1 || !got.Clean || got.Size != int64(len(before)) {
 		t.Errorf("a store: %+v %v", got, err)
 	}
@@ -48,14 +47,64 @@ func TestLook(t *testing.T) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := store.Look(path); !errors.Is(err, store.ErrCorrupt) {
+		if _, err := Look(path); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := store.Open(store.Options{Path: path}); !errors.Is(err, store.ErrCorrupt) {
+		if _, err := Open(Options{Path: path}); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s, opened: %v", name, err)
 		}
 	}
-	if _, err := store.Look(t.TempDir()); !errors.Is(err, store.ErrCorrupt) {
+	if _, err := Look(t.TempDir()); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("a directory: %v", err)
+	}
+}
+
+// TestLookInPassing holds that a look gives the store up to whoever wants to open it.
+func TestLookInPassing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				_, _ = Look(path)
+			}
+		}
+	}()
+	for range 20 {
+		s, err := Open(Options{Path: path})
+		if err != nil {
+			t.Errorf("a look kept the store from being opened: %v", err)
+			break
+		}
+		_ = s.Close()
+	}
+	close(stop)
+	<-done
+}
+
+// TestLookIsBounded holds that a look at a store that takes long ends, and says so.
+func TestLookIsBounded(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s.db")
+	s, err := Open(Options{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Path: path}
+	if _, err := inspectFor(time.Nanosecond, &o, time.Now().Add(time.Second)); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("%v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"os"
+	"time"
 )
 
 // shape is what verify found.
@@ -58,12 +59,16 @@ func parseMeta(page []byte) (m meta, ok bool) {
 
 // verify walks every page that the file's newest valid meta page can reach,
 // without bbolt, and checks that none would make bbolt fall over.
-func verify(f *os.File) (shape, error) {
+func verify(f *os.File) (shape, error) { return verifyUntil(f, time.Time{}) }
+
+// verifyUntil is verify that gives up with ErrTooLarge at the time until, if that isn't
+// zero.
+func verifyUntil(f *os.File, until time.Time) (shape, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return shape{}, err
 	}
-	v := &verifier{f: f, size: info.Size()}
+	v := &verifier{f: f, size: info.Size(), until: until}
 	if err := v.run(); err != nil {
 		return shape{}, err
 	}
@@ -77,6 +82,8 @@ type verifier struct {
 	seen []uint64 // bit set of pages
 	used uint64
 	buf  []byte
+
+	until time.Time // zero: no bound
 }
 
 func damaged(format string, args ...any) error {
@@ -168,6 +175,9 @@ func (v *verifier) read(b []byte, id uint64) error {
 func (v *verifier) tree(root uint64) error {
 	todo := []uint64{root}
 	for len(todo) > 0 {
+		if !v.until.IsZero() && time.Now().After(v.until) {
+			return ErrTooLarge
+		}
 		id := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
 		h, err := v.header(id)

@@ -38,11 +38,12 @@ type fakeHost struct {
 	facts        func() // called in each Facts
 	registerFail error
 	blocked      atomic.Bool
+	clock        atomic.Int64 // nanoseconds that the wall clock was put on
 }
 
 func newHost() *fakeHost {
 	h := &fakeHost{born: time.Now().Add(-time.Hour), switchAfter: 3 * time.Second, backAfter: 70 * time.Second}
-	h.reg = chaos.New(chaos.Options{Enabled: true, OnChange: func(c chaos.Change) {
+	h.reg = chaos.New(chaos.Options{Enabled: true, WallClock: func() time.Time { return time.Now().Add(time.Duration(h.clock.Load())) }, OnChange: func(c chaos.Change) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		switch c.Event {

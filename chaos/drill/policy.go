@@ -75,7 +75,7 @@ const (
 	RefusedAutomation RefusalCode = "automation"
 	RefusedTelegram   RefusalCode = "telegram_error"
 	RefusedIncident   RefusalCode = "incident"
-	RefusedFault      RefusalCode = "fault_active"
+	RefusedBroken     RefusalCode = "fault_active"
 	RefusedLength     RefusalCode = "too_long"
 	RefusedStart      RefusalCode = "started_lately"
 	RefusedStandby    RefusalCode = "standby"
@@ -161,7 +161,7 @@ func (p Policy) checkIncident(now time.Time, f Facts, no func(RefusalCode, strin
 		no(RefusedIncident, "something is critical already: %s; see dualgram status", strings.Join(f.Critical, ", "))
 	}
 	if len(f.Faults) > 0 {
-		no(RefusedFault, "faults are injected already: %s; wait for their end, or: dualgram chaos clear", strings.Join(f.Faults, ", "))
+		no(RefusedBroken, "faults are injected already: %s; wait for their end, or: dualgram chaos clear", strings.Join(f.Faults, ", "))
 	}
 	if f.Frozen || f.Held || f.Pinned {
 		no(RefusedAutomation, "the automation is frozen, held or pinned and would not do what the drill rehearses; dualgram switch auto, or dualgram ack")

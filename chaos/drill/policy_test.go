@@ -58,7 +58,7 @@ func TestPolicy(t *testing.T) {
 		"critical":                   {change: func(s *Situation) { s.Facts.Critical = []string{"bot_down"} }, want: []RefusalCode{RefusedIncident}},
 		"failed back 9m59s ago":      {change: func(s *Situation) { s.Facts.IncidentAt = tue.Add(-10*time.Minute + 1) }, want: []RefusalCode{RefusedIncident}},
 		"failed back 10m ago":        {change: func(s *Situation) { s.Facts.IncidentAt = tue.Add(-10 * time.Minute) }},
-		"somebody else's fault":      {change: func(s *Situation) { s.Facts.Faults = []string{"http.slow"} }, want: []RefusalCode{RefusedFault}},
+		"somebody else's fault":      {change: func(s *Situation) { s.Facts.Faults = []string{"http.slow"} }, want: []RefusalCode{RefusedBroken}},
 		"made too long":              {change: func(s *Situation) { s.Experiment = s.Experiment.with(0, maxLength+1) }, want: []RefusalCode{RefusedLength}},
 		"held":                       {change: func(s *Situation) { s.Facts.Held = true }, want: []RefusalCode{RefusedAutomation}},
 		"telegram error 9m59s":       {change: func(s *Situation) { s.Facts.TelegramErrorAt = tue.Add(-10*time.Minute + 1) }, want: []RefusalCode{RefusedTelegram}},

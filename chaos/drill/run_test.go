@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -240,11 +241,20 @@ func TestHeals(t *testing.T) {
 			t.Errorf("%q", j.Reasons)
 		}
 	})
+	table := map[string]string{}
 	for name, c := range map[string]struct {
 		stop func(d *Drills, cancel func(), h *fakeHost)
 		want Outcome
 		soon time.Duration
 	}{
+		// A fault whose lease is over by the wall clock is inert at once; that it has
+		// ended is told at the next look.
+		"clock put on a day":     {func(_ *Drills, _ func(), h *fakeHost) { h.clock.Store(int64(day)) }, Aborted, time.Second},
+		"suspended for a minute": {func(_ *Drills, _ func(), h *fakeHost) { h.clock.Store(int64(time.Minute)) }, Aborted, time.Second},
+		"host hangs, clock put back a day": {func(_ *Drills, _ func(), h *fakeHost) {
+			h.clock.Store(-int64(day))
+			h.once(func() { time.Sleep(time.Minute) })
+		}, Aborted, sampleEvery + LeaseFor},
 		"halt":      {func(d *Drills, _ func(), _ *fakeHost) { _ = d.Halt(context.Background(), Who{User: "ann"}) }, Aborted, 0},
 		"interrupt": {func(d *Drills, _ func(), _ *fakeHost) { d.Interrupt(Who{User: "ann"}) }, Interrupted, 0},
 		"ctx":       {func(_ *Drills, cancel func(), _ *fakeHost) { cancel() }, Interrupted, 0},
@@ -277,9 +287,11 @@ func TestHeals(t *testing.T) {
 			if err != nil || j.Outcome != c.want || len(j.Reasons) == 0 {
 				t.Errorf("%v, outcome %s, want %s: %q", err, j.Outcome, c.want, j.Reasons)
 			}
-			if got := h.gone(t, stopped); got < 0 || got > c.soon {
+			got := h.gone(t, stopped)
+			if got < 0 || got > c.soon {
 				t.Errorf("the fault was gone %v after the stop, want at most %v", got, c.soon)
 			}
+			table[name] = fmt.Sprintf("%8v (at most %v)", got.Round(time.Millisecond), c.soon)
 			if watched := !j.Timeline.Recovered.IsZero(); watched != (ctx.Err() == nil) {
 				t.Errorf("recovered %v", j.Timeline.Recovered)
 			}
@@ -288,6 +300,18 @@ func TestHeals(t *testing.T) {
 			}
 		})
 	}
+	var told strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		fmt.Fprintf(&told, "\n  %-34s %s", name, table[name])
+	}
+	t.Logf("a drill's fault is gone after%s", told.String())
+	bubble(t, "clock put back a day", func(t *testing.T, h *fakeHost) {
+		time.AfterFunc(during, func() { h.clock.Store(-int64(day)) })
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Held)
+		if got := h.removed.Sub(h.injected); got != time.Minute {
+			t.Errorf("a fault of a minute acted for %v", got)
+		}
+	})
 	bubble(t, "injecting fails", func(t *testing.T, h *fakeHost) {
 		h.registerFail = chaos.ErrDisabled
 		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, "")}, Aborted)

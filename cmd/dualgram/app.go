@@ -110,20 +110,25 @@ func (a *app) root() *cobra.Command {
 		a.checkCommand(),
 		a.statusCommand(),
 		a.eventsCommand(),
+		a.metricsCommand(),
 		a.inboxCommand(),
+		a.bugreportCommand(),
 		a.switchCommand(),
 		a.holdCommand(),
 		a.ackCommand(),
+		a.logCommand(),
 		a.chaosCommand(),
 		a.drillCommand(),
 		a.runbookCommand(),
 		a.configCommand(),
+		a.rulesCommand(),
+		a.dashboardCommand(),
 		a.notifyCommand(),
 		a.serviceCommand(),
 		a.versionCommand(),
-		beliefsTopic(),
 	)
-	root.SetHelpCommand(helpCommand())
+	root.AddCommand(topics()...)
+	root.SetHelpCommand(a.helpCommand())
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
@@ -138,6 +143,7 @@ func (a *app) root() *cobra.Command {
 			}
 		}
 	}
+	a.completions(root)
 	return root
 }
 
@@ -210,24 +216,6 @@ func flagError(cmd *cobra.Command, err error) error {
 		}
 	}
 	return misuse(err.Error(), fix)
-}
-
-func helpCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "help [COMMAND]",
-		Short: "Help about a command",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			target, rest, err := cmd.Root().Find(args)
-			if err != nil || target == nil {
-				return misuse("no such command: "+strings.Join(args, " "), "see dualgram --help")
-			}
-			if len(rest) > 0 {
-				return unknownCommand(target, rest[0])
-			}
-			target.InitDefaultHelpFlag()
-			return target.Help()
-		},
-	}
 }
 
 // noArgs is [cobra.NoArgs] with our words.

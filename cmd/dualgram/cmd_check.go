@@ -91,6 +91,9 @@ func (a *app) check(ctx context.Context, f *checkFlags) error {
 	if err := f.validate(); err != nil {
 		return err
 	}
+	if f.pre && a.controlFlag != "" {
+		return misuse("--control asks a dualgram that runs, and --pre wants none", "leave one of the two out")
+	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	cfg, refused := config.Load(a.configFile(), a.env)

@@ -64,7 +64,8 @@ func (a *app) runDemo(ctx context.Context, o demo.Options) error {
 	s := a.newDemoScreen()
 	o.Version, o.Line, o.Started, o.Counted = version().Version, s.line, s.started, s.counted
 	o.Logger = func(w io.Writer) zerolog.Logger {
-		return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+		log, _ := newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+		return log
 	}
 	r, err := demo.Run(ctx, o)
 	s.done()
@@ -207,7 +208,7 @@ func (s *demoScreen) counted(c demo.Counts) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last = fmt.Sprintf("  %+7.2f s  the bot has %d by webhook, %d by polling; %d pending at Telegram", c.Since, c.Webhook, c.Polling, c.Pending)
-	if width(s.last) >= s.width { // a line that wraps can't be wiped
+	if columns(s.last) >= s.width { // a line that wraps can't be wiped
 		s.last = s.last[:s.width-1]
 	}
 	s.wipe()
@@ -293,13 +294,13 @@ func alignNumbers(p *printer, rows [][]cell) {
 	widths := make([]int, len(rows[0]))
 	for _, r := range rows {
 		for i, c := range r {
-			widths[i] = max(widths[i], width(c.text))
+			widths[i] = max(widths[i], columns(c.text))
 		}
 	}
 	for _, r := range rows {
-		p.printf("  %s%s", p.paint(r[0].style, r[0].text), strings.Repeat(" ", widths[0]-width(r[0].text)))
+		p.printf("  %s%s", p.paint(r[0].style, r[0].text), strings.Repeat(" ", widths[0]-columns(r[0].text)))
 		for i, c := range r[1:] {
-			p.printf("  %s%s", strings.Repeat(" ", widths[i+1]-width(c.text)), p.paint(c.style, c.text))
+			p.printf("  %s%s", strings.Repeat(" ", widths[i+1]-columns(c.text)), p.paint(c.style, c.text))
 		}
 		p.printf("\n")
 	}

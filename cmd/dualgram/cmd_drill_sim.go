@@ -84,7 +84,8 @@ func newRehearsal(q host.DrillRequest, e *drill.Experiment, f *drillRunFlags) (*
 func (r *rehearsal) play(ctx context.Context, started func(*stage.Rehearsal), view func(drill.Progress), ended func(*control, string, host.DrillLine) error) (err error) {
 	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length, Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Memory: r.many, Version: version().Version,
 		Logger: func(w io.Writer) zerolog.Logger {
-			return newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+			log, _ := newLogger(w, config.Log{Level: "info", Format: "json"}, false)
+			return log
 		}})
 	if err != nil {
 		return couldNotRun("the simulator could not be started: "+err.Error(), "", err)

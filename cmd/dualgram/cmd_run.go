@@ -50,7 +50,8 @@ func (a *app) runHost(ctx context.Context, takeOver bool) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(a.stderr, cfg.Log, a.useColor(a.stderr))
+	log, level := newLogger(a.stderr, cfg.Log, a.useColor(a.stderr))
+	defer level.Close()
 	for _, w := range cfg.Warnings {
 		log.Warn().Str("code", w.Code).Str("where", w.Where.String()).Str("fix", w.Fix).Msg(w.What)
 	}
@@ -59,7 +60,7 @@ func (a *app) runHost(ctx context.Context, takeOver bool) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	h, err := host.New(ctx, cfg, host.Options{Version: version().Version, Logger: log, TakeOver: takeOver, Stdout: a.stdout})
+	h, err := host.New(ctx, cfg, host.Options{Version: version().Version, Logger: log, Level: level, TakeOver: takeOver, Stdout: a.stdout})
 	if err != nil {
 		return startFailure(err)
 	}
@@ -136,7 +137,7 @@ func startFailure(err error) error {
 
 // newLogger makes the log: JSON lines with stable field names, or lines for
 // people.
-func newLogger(w io.Writer, c config.Log, color bool) zerolog.Logger {
+func newLogger(w io.Writer, c config.Log, color bool) (zerolog.Logger, *host.LogLevel) {
 	level, err := zerolog.ParseLevel(strings.ToLower(c.Level))
 	if err != nil {
 		level = zerolog.InfoLevel
@@ -146,7 +147,8 @@ func newLogger(w io.Writer, c config.Log, color bool) zerolog.Logger {
 	}
 	// The time is added by a hook and not by zerolog.TimeFieldFormat, which is
 	// the whole process's.
-	return zerolog.New(w).Level(level).Hook(stamp{})
+	hook := host.NewLogLevel(level)
+	return zerolog.New(w).Level(zerolog.DebugLevel).Hook(hook, stamp{}), hook
 }
 
 // stamp gives each line the time, to the millisecond.

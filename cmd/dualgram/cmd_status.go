@@ -98,6 +98,26 @@ func printStatus(p *printer, st console.Status, now time.Time) {
 		p.printf("\n")
 		printBot(p, b, st.Warnings, now)
 	}
+	if page := worstPage(st); page != "" {
+		p.printf("\n%s dualgram runbook %s\n", p.paint(bold, "what to do:"), oneLine(page))
+	}
+}
+
+// worstPage is the runbook of the most severe warning that needs a person; empty if
+// there is none.
+func worstPage(st console.Status) (page string) {
+	all := slices.Clone(st.Warnings)
+	for _, b := range st.Bots {
+		all = append(all, b.Warnings...)
+	}
+	for _, severity := range []string{console.SeverityCritical, console.SeverityWarning} {
+		for _, w := range all {
+			if w.Severity == severity && w.Runbook != "" {
+				return w.Runbook
+			}
+		}
+	}
+	return ""
 }
 
 // faultActive is the warning that the banner stands for.

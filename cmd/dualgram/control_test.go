@@ -133,7 +133,7 @@ func TestPrintStatus(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
 	pending := int64(3)
-	st := console.Status{Version: "v1.0.0", StartedAt: ago(49 * time.Hour), Warnings: []console.Warning{{Code: "disk", Severity: "critical", Title: "The disk is nearly full", Text: "Free some space."}}, Bots: []console.Bot{
+	st := console.Status{Version: "v1.0.0", StartedAt: ago(49 * time.Hour), Warnings: []console.Warning{{Code: "disk", Severity: "critical", Title: "The disk is nearly full", Runbook: "disk", Text: "Free some space."}}, Bots: []console.Bot{
 		{
 			Name: "orders", Phase: "webhook", Mode: "webhook", Since: ago(3 * time.Hour), Reason: "trial_passed", PendingAtTelegram: new(int64), StandbyReady: true,
 			Webhook:      &console.Webhook{URLHost: "bot.example.com", Listen: "0.0.0.0:8443", Listening: true, CertificateNotAfter: now.Add(63 * 24 * time.Hour), LastArrivalAt: ago(1500 * time.Millisecond)},

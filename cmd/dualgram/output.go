@@ -7,9 +7,9 @@ import (
 	"os"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 )
 
 // style is a colour of the terminal; plain is none.
@@ -98,7 +98,6 @@ type cell struct {
 func text(s string) cell            { return cell{text: s} }
 func styled(s style, t string) cell { return cell{text: t, style: s} }
 func textf(f string, a ...any) cell { return cell{text: fmt.Sprintf(f, a...)} }
-func width(s string) int            { return utf8.RuneCountInString(s) }
 func oneLine(s string) string       { return strings.Join(strings.Fields(clean(s)), " ") }
 func header(names ...string) []cell { return cells(bold, names...) }
 func cells(s style, t ...string) (row []cell) {
@@ -106,6 +105,21 @@ func cells(s style, t ...string) (row []cell) {
 		row = append(row, styled(s, x))
 	}
 	return row
+}
+
+// columns is how many columns of a terminal a text takes (Unicode Standard Annex 11):
+// two for what is wide, none for what is combined with the character before.
+func columns(s string) (n int) {
+	for _, r := range s {
+		switch k := width.LookupRune(r).Kind(); {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case k == width.EastAsianWide || k == width.EastAsianFullwidth:
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // table prints rows with aligned columns, two spaces between them. The last
@@ -120,7 +134,7 @@ func (p *printer) table(rows ...[]cell) {
 				widths = append(widths, 0)
 			}
 			if i < len(r)-1 {
-				widths[i] = max(widths[i], width(r[i].text))
+				widths[i] = max(widths[i], columns(r[i].text))
 			}
 		}
 	}
@@ -130,7 +144,7 @@ func (p *printer) table(rows ...[]cell) {
 		for i, c := range r {
 			b.WriteString(p.paint(c.style, c.text))
 			if i < len(r)-1 {
-				b.WriteString(strings.Repeat(" ", widths[i]-width(c.text)+2))
+				b.WriteString(strings.Repeat(" ", widths[i]-columns(c.text)+2))
 			}
 		}
 		p.printf("%s\n", strings.TrimRight(b.String(), " "))

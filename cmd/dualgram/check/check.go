@@ -181,6 +181,7 @@ func Run(ctx context.Context, o Options) Report {
 	if o.Pre {
 		r.Mode = ModePre
 	}
+	r.Partial = o.Offline || o.Online || len(o.Only) > 0 || o.Bot != ""
 	k := &checkup{o: o, cfg: o.Config, doors: map[string]*door{}}
 	var names []string
 	within, cancel := context.WithTimeout(ctx, o.Timeout)
@@ -227,6 +228,7 @@ func (k *checkup) prepare() (names []string) {
 func (k *checkup) tasks() []task {
 	ts := []task{
 		{codes: []Code{ConfigRefused, ConfigOdd}, run: k.config},
+		{codes: []Code{ConfigFiles}, run: k.secretFiles},
 		{codes: []Code{ConfigOther}, needs: []Code{LiveAnswers}, run: k.otherConfig},
 		{codes: []Code{LiveAnswers}, run: k.answering},
 		{codes: []Code{LiveVersion, LiveWarnings}, needs: []Code{LiveAnswers}, run: k.running},
@@ -257,7 +259,6 @@ func (k *checkup) botTasks(b *bot) []task {
 		{codes: []Code{APIToken}, run: do(k.readToken)},
 		{codes: []Code{APIReached, APIGetMe, APILatency, APIClock, APIHealth}, needs: []Code{APIToken}, run: do(k.telegram)},
 		{codes: []Code{TLSPair, TLSUpload}, run: do(k.certificate)},
-		{codes: []Code{ConfigFiles}, after: []Code{APIToken}, run: do(k.secretFiles)},
 		{codes: []Code{SecretFile}, run: do(k.secretFile)},
 		{codes: []Code{LiveStandby}, needs: []Code{LiveAnswers}, run: do(k.standby)},
 		{codes: []Code{PortListen}, needs: []Code{LiveAnswers}, after: []Code{TLSPair}, run: do(k.listener)},
@@ -284,7 +285,9 @@ func (k *checkup) matches(c Code) bool {
 	})
 }
 
-func (k *checkup) wanted(c Code, _ string) bool { return k.matches(c) }
+// wanted tells whether a task has to be done for the code. The running dualgram is
+// asked in any case: what it warns of must not pass.
+func (k *checkup) wanted(c Code, _ string) bool { return k.matches(c) || c == LiveAnswers }
 
 // selected leaves out what was not asked for, but for a prerequisite that failed.
 func (k *checkup) selected(all []Result) []Result {

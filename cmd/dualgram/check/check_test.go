@@ -174,6 +174,10 @@ func TestFaults(t *testing.T) {
 			w.certificate(pki.Leaf{NotBefore: time.Now().Add(-89 * 24 * time.Hour), NotAfter: time.Now().Add(30 * time.Hour)})
 		}, check.TLSExpires, check.Fail, "30 hours from now", "See why it isn't renewed", 0},
 		{"not yet valid", func(w *world) { w.certificate(pki.Leaf{NotBefore: time.Now().Add(time.Hour)}) }, check.TLSDates, check.Fail, "not valid before", "the clock of who made it", 0},
+		{"expired by Telegram's clock", func(w *world) {
+			w.certificate(pki.Leaf{NotBefore: time.Now().Add(-80 * 24 * time.Hour), NotAfter: time.Now().Add(time.Hour)})
+			w.skew.Store(int64(2 * time.Hour))
+		}, check.TLSDates, check.Fail, "expired on", "Renew it", 1},
 		{"wrong host", func(w *world) { w.certificate(pki.Leaf{Hosts: []string{"other.example.com"}}) }, check.TLSName, check.Fail, "not for bot.example.com", "Get one for that name", 0},
 		{"self-signed and not uploaded", func(w *world) {
 			w.pair(must(pki.SelfSigned(time.Now(), pki.Leaf{Hosts: []string{hookHost}})))
@@ -318,6 +322,14 @@ func TestLive(t *testing.T) {
 		detail, fix string
 	}{
 		{"another version", func(w *world) { w.live.status.Version = "v1.0.0" }, check.LiveVersion, check.Warn, "v1.0.0 runs, and this is v1.2.3", "Restart"},
+		{"a foreign webhook", func(w *world) {
+			w.live.status.Bots[0].ForeignWebhook = "https://other.example.com/#01234567"
+		}, check.WebhookOwner, check.Fail, "Telegram delivers to", "dualgram switch auto --take-over"},
+		{"an earlier webhook of its own", func(w *world) {
+			w.sim.SetHost("old.example.com", hookIP)
+			time.Sleep(2 * time.Second)
+			_, _, _ = w.sim.ForeignSetWebhook(w.botID, "https://old.example.com:8443/earlier")
+		}, check.WebhookSame, check.Warn, "an earlier URL", "Restart dualgram"},
 		{"another configuration", func(w *world) { w.live.vitals.ConfigHash = "0123456789ab" }, check.ConfigOther, check.Warn, "0123456789ab", "Restart"},
 		{"no standby", func(w *world) {
 			w.live.status.Bots[0].StandbyReady, w.live.status.Bots[0].StandbyError = false, "the Bot API times out"
@@ -398,18 +410,12 @@ func TestPreLeavesAlone(t *testing.T) {
 					return listen(ctx, network, addr)
 				}
 				_, _, _ = w.sim.ForeignDeleteWebhook(w.botID) // so that a poll would be possible
-				before := len(must(w.sim.Bot(w.botID)).Calls)
 				r := w.check()
 				if c := of(t, r, check.LiveAnswers); c.Status != check.Fail {
 					t.Errorf("%+v", c)
 				}
 				if taken != 0 {
 					t.Errorf("%d addresses were taken", taken)
-				}
-				for _, c := range must(w.sim.Bot(w.botID)).Calls[before:] {
-					if c.Method != "getme" && c.Method != "getwebhookinfo" {
-						t.Errorf("%s was called", c.Method)
-					}
 				}
 			})
 		})
@@ -452,5 +458,168 @@ func TestPoll(t *testing.T) {
 			t.Errorf("%d of 3 are left", n)
 		}
 		synctest.Wait()
+	})
+}
+
+// The ways in which a certificate comes to be, before it does.
+func TestCertificatesToCome(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.tls = "{self_signed: true}"
+		r := w.check()
+		if !r.OK {
+			t.Error(bad(r))
+		}
+		wants(t, r, check.TLSPair, check.Pass, "made at the first start", "")
+		wants(t, r, check.HTTPProof, check.Pass, "proven to this check", "")
+		if _, err := os.Stat(w.file("certificates")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the check has made certificates: %v", err)
+		}
+	})
+	inWorld(t, func(w *world) {
+		w.tls = "{acme: {email: ops@example.com, http_listen: \"" + hookIP + ":80\"}}"
+		r := w.check()
+		if !r.OK {
+			t.Error(bad(r))
+		}
+		wants(t, r, check.PortListen, check.Pass, "is free", "")
+		wants(t, r, check.PortACME, check.Pass, "is free", "")
+		wants(t, r, check.TLSChain, check.Skip, "before the authority has signed", "")
+		w.listen(hookIP + ":80")
+		wants(t, w.check(), check.PortACME, check.Fail, "address already in use", "http_listen")
+	})
+	inWorld(t, func(w *world) {
+		w.tls = "off\n      trusted_proxies: [5.45.72.0/24]"
+		w.net.Host(hookHost, "5.45.72.99") // the proxy, which isn't there
+		r := w.check()
+		wants(t, r, check.TLSPair, check.Skip, "tls is off", "")
+		wants(t, r, check.TCPConnect, check.Fail, "nothing listens", "the proxy")
+		if r.Failed != 1 {
+			t.Error(bad(r))
+		}
+	})
+}
+
+// Two bots share a listener, and one only polls.
+func TestSeveralBots(t *testing.T) {
+	inWorld(t, func(w *world) {
+		other, third := "700000002:AAHfakefakefakefakefakefakefakefake1", "700000003:AAHfakefakefakefakefakefakefakefake2"
+		w.write("token2", other)
+		w.write("token3", third)
+		must(w.sim.AddBot(other))
+		must(w.sim.AddBot(third))
+		w.bots = `  - name: shop
+    token_file: DIR/token2
+    webhook:
+      public_url: https://` + hookHost + `:8443/webhook/shop
+      listen: ` + hookIP + `:8443
+      tls: {cert_file: DIR/cert.pem, key_file: DIR/key.pem}
+      probe: {ca_file: DIR/root.pem}
+    deliver: {forward: {url: http://` + botAddr + `/updates}}
+  - name: poll
+    token_file: DIR/token3
+    webhook: off
+    deliver: {ndjson: {path: "-"}}`
+		r := w.check()
+		if !r.OK {
+			t.Error(bad(r))
+		}
+		proven := 0
+		for _, c := range r.Checks {
+			if c.Code == check.HTTPProof && c.Status == check.Pass {
+				proven++
+			}
+			if c.Bot == "poll" && (c.Category == "dns" || c.Category == "tls" || c.Category == "http") && (c.Status != check.Skip || c.Detail != "the bot only polls") {
+				t.Errorf("%+v", c)
+			}
+		}
+		if proven != 2 {
+			t.Errorf("%d of 2 are proven", proven)
+		}
+		w.o.Bot = "shop"
+		for _, c := range w.check().Checks {
+			if c.Bot != "" && c.Bot != "shop" {
+				t.Errorf("not asked for: %+v", c)
+			}
+		}
+	})
+}
+
+// The webhook's address is given back as soon as the way in has been tried, not when
+// everything else has been.
+func TestDoorIsClosedSoon(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.net.Blackhole("127.0.0.1:9000", true) // the bot
+		var free time.Duration
+		go func() {
+			begin := time.Now()
+			time.Sleep(time.Second)
+			if ln, err := w.net.Listen(hookIP + ":8443"); err == nil {
+				free = time.Since(begin)
+				_ = ln.Close()
+			}
+		}()
+		begin := time.Now()
+		w.check()
+		if took := time.Since(begin); took < 4*time.Second || free == 0 {
+			t.Errorf("it took %v, and the address wasn't free after a second (%v)", took, free)
+		}
+	})
+}
+
+// What is left out by request doesn't make the rest ready.
+func TestPartial(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.o.Only = []string{"TLS", "dg-dns-002"}
+		r := w.check()
+		if !r.OK || !r.Partial || !strings.HasSuffix(r.Summary(), "what was looked at is well") || len(r.Checks) != 8 {
+			t.Errorf("%d: %s", len(r.Checks), r.Summary())
+		}
+		// What the running dualgram says counts all the same.
+		w.o.Only = []string{"delivery"}
+		w.running()
+		w.live.status.Bots[0].Warnings = []console.Warning{{Code: string(warning.BotDown), Severity: console.SeverityCritical, Title: "The bot takes nothing", Text: "Repair it", Runbook: "bot_down"}}
+		r = w.check()
+		wants(t, r, check.DeliveryBot, check.Fail, "The bot takes nothing", "Repair it")
+		if len(r.Checks) != 1 || r.Mode != check.ModeLive {
+			t.Errorf("%s %v", r.Mode, r.Checks)
+		}
+	})
+	wrong := check.Options{Config: config.Defaults(), Only: []string{"tls", "tsl"}}
+	if w, known := wrong.Validate(); w != "tsl" || len(known) < 60 {
+		t.Errorf("%q, %d known", w, len(known))
+	}
+}
+
+// Updates that Telegram tries to deliver while a check has the webhook's address are
+// refused, and stay where they are.
+func TestDoorRefuses(t *testing.T) {
+	inWorld(t, func(w *world) {
+		if code, text, err := w.sim.ForeignSetWebhook(w.botID, hookURL); err != nil || code != 200 {
+			t.Fatal(code, text, err)
+		}
+		w.push(3)
+		w.net.SetLatency(hookIP+":8443", 100*time.Millisecond) // so that it is open for a while
+		refused := 0
+		for range 60 {
+			w.check()
+			refused = 0
+			for _, u := range must(w.sim.Bot(w.botID)).Updates {
+				for _, a := range u.Attempts {
+					switch a.Status {
+					case 503:
+						refused++
+					case 0: // no connection
+					default:
+						t.Errorf("answered with %d", a.Status)
+					}
+				}
+			}
+			if refused > 0 {
+				break
+			}
+		}
+		if n := w.sim.Pending(w.botID); n != 3 || refused == 0 {
+			t.Errorf("%d of 3 are left, %d deliveries met a check", n, refused)
+		}
 	})
 }

@@ -109,23 +109,37 @@ func (k *checkup) readToken(_ context.Context, b *bot, f *findings) {
 }
 
 // secretFiles looks at who may read what must stay secret.
-func (k *checkup) secretFiles(_ context.Context, b *bot, f *findings) {
+func (k *checkup) secretFiles(_ context.Context, f *findings) {
 	looked := 0
+	seen := map[string]bool{}
 	look := func(path string, forbidden fs.FileMode) {
 		st, err := os.Stat(path)
-		if path == "" || err != nil || !st.Mode().IsRegular() {
+		if path == "" || seen[path] || err != nil || !st.Mode().IsRegular() {
 			return // whoever needs it says so
 		}
 		looked++
+		seen[path] = true
 		if perm := st.Mode().Perm(); perm&forbidden != 0 {
 			f.warn(ConfigFiles, "Run chmod 600 "+path+".", "%s can be read by others (mode %04o)", path, perm)
 		}
 	}
-	look(b.c.TokenFile, 0o077)
-	if w := &b.c.Webhook; !w.Off {
-		look(w.SecretTokenFile, 0o077)
-		_, key := host.CertificateFiles(k.cfg, w)
-		look(key, 0o027) // a group may hold those that serve certificates
+	for _, b := range k.bots {
+		look(b.c.TokenFile, 0o077)
+		if w := &b.c.Webhook; !w.Off {
+			look(w.SecretTokenFile, 0o077)
+			_, key := host.CertificateFiles(k.cfg, w)
+			look(key, 0o027) // a group may hold those that serve certificates
+		}
+	}
+	if k.cfg.Control.Listen != "" {
+		look(k.cfg.ControlTokenFile(), 0o077)
+	}
+	if n := k.cfg.Notify.Webhook; n != nil {
+		look(n.URLFile, 0o077)
+		look(n.SecretFile, 0o077)
+	}
+	if h := k.cfg.Heartbeat; h != nil {
+		look(h.URLFile, 0o077)
 	}
 	if _, bad := f.has(ConfigFiles); bad {
 		return

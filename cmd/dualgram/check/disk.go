@@ -196,6 +196,10 @@ func (k *checkup) store(_ context.Context, f *findings) {
 		f.pass(StoreHolder, "the running dualgram")
 		return
 	}
+	if !k.nothing {
+		f.skipAll([]Code{StoreReadable, StoreSchema, StoreHolder}, "a dualgram that doesn't answer may have it, or be about to")
+		return
+	}
 	shape, err := store.Look(path)
 	var e *store.Error
 	why, fix := "", ""
@@ -203,6 +207,9 @@ func (k *checkup) store(_ context.Context, f *findings) {
 		why, fix = bare(e.Err), sentence(e.Hint)
 	}
 	switch {
+	case errors.Is(err, store.ErrTooLarge):
+		f.pass(StoreHolder, "nobody has it")
+		f.skipAll([]Code{StoreReadable, StoreSchema}, "too large to be read in passing; dualgram verifies it at its start")
 	case errors.Is(err, store.ErrLocked):
 		f.fail(StoreHolder, fix, "%s: %s", path, why)
 	case errors.Is(err, store.ErrNewer):

@@ -20,9 +20,10 @@ type door struct {
 	srv  *http.Server
 	done chan struct{}
 
-	once  sync.Once
-	err   error
-	shown bool // it has a certificate, or needs none
+	once   sync.Once
+	err    error
+	shown  bool // it has a certificate, or needs none
+	guests int  // bots whose way in has yet to be tried; under checkup.mu
 }
 
 // open takes the webhook's address. Bots that share it share the door.
@@ -33,6 +34,11 @@ func (k *checkup) open(ctx context.Context, b *bot) error {
 	if d == nil {
 		d = &door{done: make(chan struct{})}
 		k.doors[w.Listen] = d
+		for _, other := range k.bots {
+			if o := &other.c.Webhook; !o.Off && o.Listen == w.Listen {
+				d.guests++
+			}
+		}
 	}
 	k.mu.Unlock()
 	d.once.Do(func() {
@@ -82,7 +88,23 @@ func (d *door) close() {
 	<-d.done
 }
 
-// doorOf is the open door of a bot; nil if there is none.
+// leave closes the door behind the last bot, so that a dualgram which starts meanwhile
+// finds its address free.
+func (k *checkup) leave(b *bot) {
+	k.mu.Lock()
+	d := k.doors[b.c.Webhook.Listen]
+	last := false
+	if d != nil {
+		d.guests--
+		last = d.guests == 0
+	}
+	k.mu.Unlock()
+	if last {
+		d.close()
+	}
+}
+
+// doorOf is the door of a bot, open or closed again; nil if there was none.
 func (k *checkup) doorOf(b *bot) *door {
 	k.mu.Lock()
 	defer k.mu.Unlock()

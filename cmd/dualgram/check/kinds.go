@@ -115,7 +115,7 @@ var kinds = []Kind{
 	{Code: ConfigProxy, Category: categoryConfig, Name: "proxy", Runbook: "bot_api_unreachable",
 		Meaning: "The Bot API is not reached, and the environment names a proxy, which dualgram doesn't use.",
 		Fix:     "Write the proxy into telegram.proxy."},
-	{Code: ConfigFiles, Category: categoryConfig, Name: "files with secrets", Runbook: "install", PerBot: true,
+	{Code: ConfigFiles, Category: categoryConfig, Name: "files with secrets", Runbook: "install",
 		Meaning: "Others on this host can read a file that holds the token, the secret or the key.",
 		Fix:     "Run chmod 600 on the file, owned by the user that dualgram runs as."},
 

@@ -89,7 +89,7 @@ var covers = map[warning.Code]Code{
 	warning.Blind: LiveStandby, warning.ForeignPoller: PollerForeign, warning.Impostor: HTTPProof,
 	warning.ListenerLost: PortListen, warning.CertificateRefused: TLSPair, warning.CertificateExpires: TLSExpires,
 	warning.CertificateRenewalFailed: TLSExpires, warning.OnStandby: WebhookRegistered, warning.Drift: WebhookSame,
-	warning.TelegramErrors: WebhookError, warning.DryRun: ConfigOdd, warning.DrillOverdue: DrillsFresh,
+	warning.TelegramErrors: WebhookError, warning.DryRun: ConfigOdd, warning.DrillOverdue: DrillsFresh, warning.BotDown: DeliveryBot,
 }
 
 // heed sees to it that nothing is well of which the running dualgram says that it isn't:

@@ -42,6 +42,7 @@ type look struct {
 // dualgram's own probe, or to a listener of the check's own, or as a stranger to
 // whatever is there.
 func (k *checkup) path(ctx context.Context, b *bot, f *findings) {
+	defer k.leave(b)
 	w := &b.c.Webhook
 	if w.Off {
 		f.skipAll(pathCodes, pollsOnly)
@@ -250,7 +251,11 @@ func addressWords(l look) string {
 func (k *checkup) judgeConnection(b *bot, l look, f *findings) {
 	switch {
 	case l.passed(probe.StageConnect):
-		f.pass(TCPConnect, "%s in %s, by %s", l.Address, short(l.Timings.Connect), l.by)
+		where := ""
+		if b.c.Webhook.Probe.Dial != "" {
+			where = " (probe.dial; the public address was not tried)"
+		}
+		f.pass(TCPConnect, "%s%s in %s, by %s", l.Address, where, short(l.Timings.Connect), l.by)
 	case l.Stage != probe.StageConnect:
 		k.notReached(l, f, TCPConnect)
 	case l.unjudged():

@@ -107,7 +107,7 @@ func TestScheduleTimes(t *testing.T) {
 		task{codes: []Code{"A"}, run: hang},
 		task{codes: []Code{"B"}, after: []Code{"A"}, run: hang},
 		task{codes: []Code{"C"}, after: []Code{"B"}, run: hang},
-		task{codes: []Code{"D"}, run: hang, atLeast: 1200 * time.Millisecond},
+		task{codes: []Code{"D"}, run: after(1100*time.Millisecond, func(f *findings) { f.pass("D", "") }), atLeast: 1200 * time.Millisecond},
 		task{codes: []Code{"E"}, run: func(context.Context, *findings) { panic("broken") }},
 	)
 	if took != 1500*time.Millisecond {
@@ -116,6 +116,24 @@ func TestScheduleTimes(t *testing.T) {
 	want(t, got, "A", Fail, "no answer within 1s")
 	want(t, got, "B", Fail, "within the time for all checks")
 	want(t, got, "C", Fail, "within the time for all checks")
-	want(t, got, "D", Fail, "no answer within 1.2s")
+	want(t, got, "D", Pass, "")
 	want(t, got, "E", Fail, "broke down: broken")
+}
+
+// Whatever a detail should hold, what is secret doesn't get through.
+func TestDress(t *testing.T) {
+	k := &checkup{}
+	k.hide("the-secret/of+it")
+	for _, private := range []string{"the-secret/of+it", "the-secret%2Fof%2Bit", "700000001:AAHfakefakefakefakefakefakefakefake0", "700000001%3AAAHfakefakefakefakefakefakefakefake0"} {
+		r := Result{Code: APIToken, Status: Fail, Detail: "it says " + private + ".", Fix: "Don't say " + private + "."}
+		k.dress(&r)
+		if strings.Contains(r.Detail+r.Fix, private) {
+			t.Errorf("%s: %+v", private, r)
+		}
+	}
+	k.hide("abc") // would tear holes into every text
+	r := Result{Code: APIToken, Status: Pass, Detail: "abcdef", Fix: "none"}
+	if k.dress(&r); r.Detail != "abcdef" || r.Fix != "" || r.Runbook != "" || r.Category == "" {
+		t.Errorf("%+v", r)
+	}
 }

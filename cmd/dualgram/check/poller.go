@@ -31,8 +31,10 @@ func (k *checkup) poller(ctx context.Context, b *bot, f *findings) {
 		f.fail(PollerForeign, "", "the running dualgram is broken off by another poller again and again")
 	case b.info.URL != "":
 		f.pass(PollerForeign, "nobody can poll while a webhook is registered")
-	case k.alive():
+	case b.live != nil && b.live.Phase == "polling":
 		f.pass(PollerForeign, "the running dualgram polls, and meets nobody")
+	case k.alive():
+		f.skip(PollerForeign, "the running dualgram doesn't poll at present")
 	case !k.o.Pre || !k.nothing:
 		f.skip(PollerForeign, "a poll might break off that of a dualgram that doesn't answer")
 	case !k.o.Poll:

@@ -93,7 +93,7 @@ func (k *checkup) acmePort(ctx context.Context, b *bot, f *findings) {
 }
 
 // controlSocket looks whether the socket can be made.
-func (k *checkup) controlSocket(_ context.Context, f *findings) {
+func (k *checkup) controlSocket(ctx context.Context, f *findings) {
 	path := k.cfg.Control.Socket
 	if k.alive() {
 		f.pass(PortControl, "%s answers", path)
@@ -119,6 +119,14 @@ func (k *checkup) controlSocket(_ context.Context, f *findings) {
 	case !writable(dir):
 		f.fail(PortControl, "", "nothing can be made in %s by the user that runs this check", dir)
 	default:
+		if addr := k.cfg.Control.Listen; addr != "" && k.o.Pre {
+			ln, err := k.o.Listen(ctx, "tcp", addr)
+			if err != nil {
+				f.fail(PortControl, "Free the address, or correct control.listen.", "control.listen %s can't be had: %s", addr, bare(err))
+				return
+			}
+			_ = ln.Close()
+		}
 		f.pass(PortControl, "it can be made at %s", path)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"dualgram/supervisor"
 	"dualgram/supervisor/warning"
@@ -20,7 +21,7 @@ const (
 func (k *checkup) registration(_ context.Context, b *bot, f *findings) {
 	w := &b.c.Webhook
 	foreign := b.info.URL != "" && b.info.URL != w.PublicURL
-	if b.live != nil && !w.Off {
+	if b.live != nil {
 		// The running dualgram knows which URLs it has registered itself, and which
 		// it has not.
 		foreign = b.live.ForeignWebhook != ""
@@ -46,6 +47,9 @@ func (k *checkup) judgeOwner(b *bot, foreign bool, f *findings) {
 	case foreign && b.c.Webhook.Off:
 		f.fail(WebhookOwner, "Stop what serves it; then dualgram run --take-over deletes it, or dualgram switch auto --take-over if dualgram runs.",
 			"Telegram delivers to %s, %s, and webhook: off wants to poll", botapi.RedactURL(b.info.URL), pending)
+	case foreign && !k.alive():
+		f.fail(WebhookOwner, "Stop what serves it, then dualgram run --take-over; if this dualgram registered it earlier, it replaces it without.",
+			"Telegram delivers to %s, %s", botapi.RedactURL(b.info.URL), pending)
 	case foreign:
 		f.fail(WebhookOwner, "", "Telegram delivers to %s, %s", botapi.RedactURL(b.info.URL), pending)
 	case b.info.URL == "":
@@ -159,7 +163,11 @@ func (k *checkup) judgeError(b *bot, f *findings) {
 		return
 	}
 	ago := i.Date.Sub(i.LastErrorDate)
-	words := fmt.Sprintf("%q %s ago: %s", botapi.ShowWebhookError(i.LastErrorMessage), short(max(ago, 0)), e.Hint())
+	when := "just now"
+	if ago >= time.Second {
+		when = short(ago) + " ago"
+	}
+	words := strings.TrimSuffix(fmt.Sprintf("%q %s: %s", botapi.ShowWebhookError(i.LastErrorMessage), when, e.Hint()), ": ")
 	// After a success nothing is pending, or something has arrived since.
 	over := b.live != nil && b.live.Webhook != nil && b.live.Webhook.LastArrivalAt.Add(b.skew).After(i.LastErrorDate.Add(clockNoise)) && !b.warns(warning.TelegramErrors)
 	code, other := WebhookError, SecretAgrees

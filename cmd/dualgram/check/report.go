@@ -74,6 +74,8 @@ type Report struct {
 	Skipped   int       `json:"skipped"`
 	// Checks are in the order of the table; never null.
 	Checks []Result `json:"checks"`
+	// Partial: something was left out by request.
+	Partial bool `json:"partial"`
 	// Refused: the configuration can't be used, so that nothing could be checked.
 	Refused bool `json:"refused"`
 	// Interrupted: the check was broken off.
@@ -100,6 +102,8 @@ func (r Report) Summary() string {
 		end = "the configuration is refused"
 	case r.OK && r.Passed == 0:
 		end = "nothing was checked"
+	case r.OK && r.Partial:
+		end = "what was looked at is well"
 	case r.OK && r.Mode == ModePre:
 		end = "ready to start"
 	case r.OK:

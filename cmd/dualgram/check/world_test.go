@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -53,8 +54,13 @@ type world struct {
 	skew  atomic.Int64 // nanoseconds that the Bot API's Date is ahead
 	live  *live
 
+	mu     sync.Mutex
+	called []string // methods of the Bot API, by the check
+
 	// The configuration.
+	tls     string // instead of the pair
 	webhook string // further lines of the webhook, indented by six
+	bots    string // further bots
 	more    string // further top-level lines
 
 	o check.Options // a test changes what it is about
@@ -95,6 +101,9 @@ func newWorld(t *testing.T, dir string) *world {
 		if skew := time.Duration(w.skew.Load()); skew != 0 {
 			rw.Header().Set("Date", time.Now().Add(skew).UTC().Format(http.TimeFormat))
 		}
+		w.mu.Lock()
+		w.called = append(w.called, strings.ToLower(path.Base(r.URL.Path)))
+		w.mu.Unlock()
 		w.sim.ServeHTTP(rw, r)
 	})}
 	ln := w.listen(apiHost + ":443")
@@ -170,24 +179,30 @@ func (w *world) pair(p *pki.Pair) {
 // config is the configuration as dualgram reads it.
 func (w *world) config() *config.Config {
 	w.t.Helper()
-	w.write("dualgram.yaml", strings.NewReplacer("DIR", w.dir, "WEBHOOK", w.webhook, "MORE", w.more).Replace(`
+	pair := "{cert_file: DIR/cert.pem, key_file: DIR/key.pem}"
+	if w.tls != "" {
+		pair = w.tls
+	}
+	text := strings.NewReplacer("PAIR", pair, "WEBHOOK", w.webhook, "BOTS", w.bots, "MORE", w.more)
+	w.write("dualgram.yaml", strings.ReplaceAll(text.Replace(`
 bots:
   - name: orders
     token_file: DIR/token
     webhook:
       public_url: `+hookURL+`
       listen: `+hookIP+`:8443
-      tls: {cert_file: DIR/cert.pem, key_file: DIR/key.pem}
+      tls: PAIR
       secret_token_file: DIR/secret
       probe: {ca_file: DIR/root.pem}
 WEBHOOK
     deliver: {forward: {url: http://`+botAddr+`/updates}}
+BOTS
 telegram: {ca_file: DIR/root.pem}
 store: {path: DIR/dualgram.db}
 control: {socket: DIR/control.sock}
 observe: {listen: 127.0.0.1:9464}
 MORE
-`))
+`), "DIR", w.dir))
 	cfg, err := config.Load(w.file("dualgram.yaml"), nil)
 	if err != nil {
 		w.t.Fatal(err)
@@ -215,6 +230,14 @@ func (w *world) check() check.Report {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	// Whatever it asks Telegram for changes nothing, and no poll is sent unasked.
+	w.mu.Lock()
+	for _, m := range w.called {
+		if m != "getme" && m != "getwebhookinfo" && (m != "getupdates" || !w.o.Poll || !w.o.Pre || w.live.err != check.ErrNobody) {
+			w.t.Errorf("%s was called", m)
+		}
+	}
+	w.mu.Unlock()
 	for _, private := range []string{token, token[10:], secret, hookPath[1:], "pr1vate"} {
 		if strings.Contains(string(raw), private) {
 			w.t.Errorf("%q is in the report: %s", private, raw)
@@ -354,20 +377,20 @@ func (w *world) golden(name string, r check.Report) {
 	}
 	got := b.String() + "SUMMARY: " + r.Summary() + "\n"
 	got = hash.ReplaceAllString(strings.ReplaceAll(got, w.dir, "DIR"), "hash HASH")
-	path := "testdata/" + name + ".golden"
+	file := "testdata/" + name + ".golden"
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
 			w.t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
 			w.t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(path)
+	want, err := os.ReadFile(file)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	if got != string(want) {
-		w.t.Errorf("%s differs (go test -update writes it)\n--- got\n%s\n--- want\n%s", path, got, want)
+		w.t.Errorf("%s differs (go test -update writes it)\n--- got\n%s\n--- want\n%s", file, got, want)
 	}
 }

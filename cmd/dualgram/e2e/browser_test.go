@@ -5,7 +5,6 @@ package e2e_test
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -20,8 +19,7 @@ import (
 // alone, and the journal knows who and why.
 func TestPage(t *testing.T) {
 	w := newWorld(t)
-	listen := freeAddr(t)
-	w.conf.Control = ", listen: " + listen + ", token_file: " + w.file("control-token")
+	listen := w.withControl()
 	w.conf.Failover = "hold_down: 10m, info_interval: 500ms"
 	w.flowing(10)
 	b := pagetest.Open(t)
@@ -57,6 +55,9 @@ func TestPage(t *testing.T) {
 	}
 	b.Viewport(1280, 900)
 	b.Scheme("light")
+	b.Click(`.warning a[href="/runbooks/on_standby"]`)
+	b.Until(5*time.Second, `location.pathname === "/runbooks/on_standby" && document.querySelector("main h1")`)
+	b.Accessible("a runbook")
 	code, body, err := p.observe("/") // the vault searches it
 	if err != nil || code != http.StatusOK || strings.Contains(body, `action="/act"`) {
 		t.Errorf("the page of the observe listener: %d, %v, or it has actions", code, err)
@@ -103,17 +104,6 @@ func drawn(transport string) string {
 		return fmt.Sprintf(`(%s.length > %s.length)`, area("polling"), area("webhook"))
 	}
 	return area("webhook") + `.length > 0`
-}
-
-// controlToken waits for the token that dualgram makes.
-func (w *world) controlToken() string {
-	w.t.Helper()
-	var raw []byte
-	eventually(w.t, 5*time.Second, "control token", func() (err error) {
-		raw, err = os.ReadFile(w.file("control-token"))
-		return err
-	})
-	return strings.TrimSpace(string(raw))
 }
 
 // switchByKeyboard logs in and switches to polling for ten minutes without a mouse.

@@ -16,8 +16,8 @@ type drillHistory struct {
 	Verify string
 	Head   string
 	Runs   []struct {
-		ID, Outcome string
-		Fired       uint64
+		ID, Outcome, By string
+		Fired           uint64
 	}
 }
 

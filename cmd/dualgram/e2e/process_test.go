@@ -339,3 +339,19 @@ func (p *process) scrape() string {
 	}
 	return body
 }
+
+// unsearched runs a command whose output is meant to hold what others must not.
+func (w *world) unsearched(args ...string) (code int, stdout, stderr string) {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Env = environment()
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		w.t.Logf("dualgram %s: %v", strings.Join(args, " "), err)
+	}
+	w.vault.search(w.t, "dualgram "+args[0], errs.String())
+	return cmd.ProcessState.ExitCode(), out.String(), errs.String()
+}

@@ -60,7 +60,7 @@ type conf struct {
 	Store    string
 	Failover string
 	Socket   string
-	Control  string // further keys of control
+	Control  string // further keys of control, with a comma before
 	Observe  string
 	Log      string
 	More     string // further top-level keys

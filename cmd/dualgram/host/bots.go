@@ -86,6 +86,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 		return supervisor.BotOptions{}, config.Errors{asProblem(err)}
 	}
 	h.warn(warnings)
+	h.conceal(token.Reveal())
 	api, err := botapi.New(botapi.Options{Token: token.Reveal(), BaseURL: h.cfg.Telegram.APIURL, CAFile: h.cfg.Telegram.CAFile,
 		Proxy: h.cfg.Telegram.Proxy, WrapDial: h.faults.Scope(c.Name).Dial, Wrap: h.faults.Scope(c.Name).RoundTripper, Observe: h.calls.of(c.Name)})
 	if err != nil {
@@ -106,6 +107,7 @@ func (h *Host) bot(ctx context.Context, i int) (supervisor.BotOptions, error) {
 		TakeOver:   h.opt.TakeOver,
 		Hook:       h.faults.Scope(c.Name).Hook(chaos.SeamHandover),
 		Observe:    h.observer(c.Name, api.BotID()),
+		WallClock:  h.faults.Scope(c.Name).Clock(time.Now),
 
 		DeleteOnStop: h.cfg.OnStop == "delete",
 	}

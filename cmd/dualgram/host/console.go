@@ -30,7 +30,7 @@ func (h *Host) openConsole() error {
 // consoleOptions is what the control API is made of, but for TCP.
 func (h *Host) consoleOptions() console.Options {
 	return console.Options{Socket: h.cfg.Control.Socket, Status: statusOf{h}, Events: eventsOf{h}, Operator: operatorOf{h}, Faults: h.orders,
-		More: slices.Concat(h.drillRoutes(), console.InboxRoutes(inboxOf{h}), []console.Route{
+		More: slices.Concat(h.drillRoutes(), console.InboxRoutes(inboxOf{h}), console.LogRoutes(logOf{h}), console.ReportRoutes(reportOf{h}), []console.Route{
 			console.RotateSecret(rotatorOf{h}),
 			console.VitalsRoute(vitalsOf{h}),
 			console.NotifyTest(testerOf{h}),
@@ -47,6 +47,7 @@ func (h *Host) tcpConsole() (*console.TCPOptions, error) {
 		return nil, config.Errors{asProblem(err)}
 	}
 	h.warn(warnings)
+	h.conceal(token.Reveal())
 	log := &refusals{log: h.log}
 	return &console.TCPOptions{Listen: h.cfg.Control.Listen, Token: token.Reveal(), Refused: log.refused,
 		Page: h.page.Control(console.CallerOf), Assets: h.page.Observe()}, nil

@@ -50,6 +50,8 @@ type Options struct {
 	Observe func(supervisor.Event)
 	// HoldDown is the policy's upper bound of the hold-down; 0 means the default.
 	MaxHoldDown time.Duration
+	// Level, if not nil, is the hook of Logger that says what is logged.
+	Level *LogLevel
 	// Exit ends the process at a named point, for crash.at; nil means kill -9.
 	Exit func(point string)
 	// Stdout is where deliver.ndjson writes for the path "-"; nil means os.Stdout.
@@ -86,6 +88,8 @@ type Host struct {
 	secrets    []*webhookSecret
 	apis       map[string]*botapi.Client // by the bot's name
 	outward    *outward
+	keptMu     sync.Mutex
+	kept       []string // secrets, for scrub
 	// acmeTurn lets one certificate be obtained at a time: they may share a port.
 	acmeTurn sync.Mutex
 }

@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/metrics"
+	"dualgram/cmd/dualgram/rules"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -251,4 +253,27 @@ dualgram_host_io_waiting_seconds_total 2.5
 	if n := testutil.CollectAndCount(p); n != 0 {
 		t.Errorf("%d series", n)
 	}
+}
+
+// TestHandoverBounds: what the alert on slow handovers may be set to is a class in
+// which they are counted, and the promised ten seconds are one.
+func TestHandoverBounds(t *testing.T) {
+	families, err := everythingHost(t).reg.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "dualgram_handover_duration_seconds" {
+			continue
+		}
+		var bounds []string
+		for _, b := range f.GetMetric()[0].GetHistogram().GetBucket() {
+			bounds = append(bounds, strconv.FormatFloat(b.GetUpperBound(), 'g', -1, 64))
+		}
+		if !slices.Equal(bounds, rules.HandoverBounds) || !slices.Contains(bounds, "10") {
+			t.Errorf("%v, and alerts may use %v", bounds, rules.HandoverBounds)
+		}
+		return
+	}
+	t.Error("there is no such histogram")
 }

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"errors"
-	"fmt"
 	"html/template"
 	"net/http"
 	"os"
@@ -21,7 +20,7 @@ import (
 func (h *Host) openPage() error {
 	var err error
 	h.page, err = page.New(page.Options{Status: statusOf{h}, Events: eventsOf{h}, Intake: intakeOf{h}, Operator: operatorOf{h},
-		Drills: &pageDrills{h: h}, Facts: h.facts, Runbooks: library{}})
+		Drills: &pageDrills{h: h}, Inbox: inboxOf{h}, Facts: h.facts, Runbooks: library{}})
 	return err
 }
 
@@ -37,8 +36,9 @@ func (library) Runbook(name string) (page.Runbook, bool) {
 }
 
 func (library) Runbooks() (out []page.Runbook) {
+	groups := map[runbooks.Kind]string{runbooks.Alert: "Alerts and warnings", runbooks.Task: "Tasks", runbooks.Drill: "Drills"}
 	for _, p := range runbooks.List() {
-		out = append(out, page.Runbook{Name: p.Path(), Title: p.Title, Summary: p.Summary})
+		out = append(out, page.Runbook{Name: p.Path(), Group: groups[p.Kind], Title: p.Title, Summary: p.Summary})
 	}
 	return out
 }
@@ -97,25 +97,12 @@ func (p *pageDrills) Board(ctx context.Context) (page.Board, error) {
 		p.read = now
 		p.look(ctx, now)
 	}
-	b := page.Board{Possible: true, Experiments: p.experiments, Bots: map[string]page.BotDrills{}}
+	b := page.Board{Possible: true, Experiments: p.experiments, Runs: p.runs}
 	switch {
 	case !p.h.cfg.Chaos.Enabled:
 		b.Possible, b.NotPossible = false, "Drills can't run: chaos.enabled is off."
 	case p.h.cfg.Chaos.Leashed:
 		b.Possible, b.NotPossible = false, "Drills only count what they would hit: chaos.leashed is on."
-	}
-	for name, o := range p.h.offices {
-		if o.err != nil {
-			continue
-		}
-		d := page.BotDrills{Runs: p.runs[name]}
-		if halt := o.drills.Halted(); halt != nil {
-			d.Halted = strings.TrimSpace(fmt.Sprintf("By %s at %s: %s", halt.Who.User, halt.At.Format(time.RFC3339), halt.Reason))
-		}
-		if r, ok := o.drills.Running(); ok {
-			d.Running = &page.RunningDrill{Experiment: r.Experiment, Stage: string(r.Stage), Text: r.Text, Started: r.Started}
-		}
-		b.Bots[name] = d
 	}
 	return b, nil
 }

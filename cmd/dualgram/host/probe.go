@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"dualgram/chaos"
 	"dualgram/cmd/dualgram/config"
 	"dualgram/supervisor"
 	"dualgram/transport/probe"
@@ -30,6 +31,10 @@ func (h *Host) prober(c *config.Bot, uploaded func() []byte) (func(now func() ti
 	o.Responder = &h.probes
 	if h.faults.Enabled() {
 		o.Dial = h.faults.Scope(c.Name).ProbeDial((&net.Dialer{KeepAlive: -1}).DialContext)
+		if o.Resolver == nil {
+			o.Resolver = net.DefaultResolver
+		}
+		o.Resolver = lookups(h.faults.Scope(c.Name).ProbeLookup(o.Resolver.LookupNetIP))
 	}
 	return func(now func() time.Time) (supervisor.Prober, error) {
 		o.Now = now
@@ -61,6 +66,14 @@ func ProbeOptions(cfg *config.Config, w *config.Webhook) (probe.Options, error) 
 	}
 	o.Roots = roots(extra)
 	return o, nil
+}
+
+// lookups makes a resolver of a function.
+type lookups chaos.LookupFunc
+
+// LookupNetIP implements probe.Resolver.
+func (f lookups) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	return f(ctx, network, host)
 }
 
 // roots are the system's, and those in extra; nil means the system's.

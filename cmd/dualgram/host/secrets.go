@@ -74,7 +74,10 @@ func (h *Host) secret(ctx context.Context, i int, ledger *store.Ledger) (*webhoo
 // freshSecret returns 32 characters of A-Z and 2-7.
 func freshSecret() string { return rand.Text() + rand.Text()[:6] }
 
-func (s *webhookSecret) set(v string) { s.value.Store(&v) }
+func (s *webhookSecret) set(v string) {
+	s.h.conceal(v)
+	s.value.Store(&v)
+}
 
 // get returns the secret; a bot without a webhook has none.
 func (s *webhookSecret) get() string {

@@ -1,13 +1,9 @@
 package rules
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // DefaultJob is the job that dualgram is taken to be scraped as, and
@@ -110,20 +106,7 @@ func drilled(matchers, args string) string {
 }
 
 // YAML writes the rules as a file for Prometheus.
-func (f File) YAML() ([]byte, error) {
-	b, err := yaml.MarshalWithOptions(f, yaml.UseLiteralStyleIfMultiline(true), yaml.Indent(2), yaml.IndentSequence(true))
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte("# Made by dualgram rules; to change a figure: dualgram rules --threshold KEY=VALUE\n"), b...), nil
-}
+func (f File) YAML() ([]byte, error) { return toYAML(f) }
 
 // JSON writes the same as JSON, which Prometheus reads as well.
-func (f File) JSON() ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	err := enc.Encode(f)
-	return b.Bytes(), err
-}
+func (f File) JSON() ([]byte, error) { return toJSON(f) }

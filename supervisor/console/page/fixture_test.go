@@ -25,9 +25,6 @@ type fixture struct {
 	err    error
 }
 
-// secretWords must not be seen anywhere.
-const secretWords = "70000001:AAabcdefghijklmnopqrstuvwxyz012345678"
-
 func newFixture(now time.Time) *fixture {
 	f := &fixture{now: now, intake: map[string]console.Intake{}}
 	at := func(d time.Duration) time.Time { return now.Add(-d) }
@@ -56,7 +53,8 @@ func newFixture(now time.Time) *fixture {
 				Evidence: "23 pending at Telegram in 6 samples over 3.2 s, nothing arrived", HoldDownLeft: 57, NextFailbackAt: now.Add(57 * time.Second),
 				Next:              "The webhook is tried again in 57s, if it is ready by then: the probe is bad: no answer within 2 s from 203.0.113.7:443.",
 				PendingAtTelegram: &n, Waiting: 12, OldestWaitingAt: at(95 * time.Second), Lanes: 11, Dead: 2, Quarantined: 1, OpenHoles: 3,
-				StandbyReady: true, Pinned: false, Signals: loud,
+				StandbyReady: true, Breakers: console.Breakers{Deliveries: "half-open", BotAPI: "closed"}, Signals: loud,
+				Drill: &console.Drill{Experiment: "black-hole", Stage: "fault", Text: "the faults act", StartedAt: at(3*time.Minute + 5*time.Second)},
 				Webhook: &console.Webhook{URLHost: "bot.example.com", Registered: false, Listen: "0.0.0.0:8443", Listening: true, CertificateNotAfter: now.Add(63 * day),
 					LastArrivalAt: at(3*time.Minute + 4*time.Second), Probe: "bad"},
 				Warnings: []console.Warning{
@@ -68,7 +66,8 @@ func newFixture(now time.Time) *fixture {
 			{Name: "support", BotID: 70000002, Mode: "webhook", Phase: "webhook", Epoch: 2, Since: at(51 * time.Hour), Reason: "trial_passed",
 				Next: "The webhook stays, whatever happens to it, until " + now.Add(22*time.Minute).Format(time.RFC3339) + ".", Pinned: true, Pin: "webhook", PinUntil: now.Add(22 * time.Minute),
 				PinnedBy:          &console.Said{Command: "switch_webhook", At: at(8 * time.Minute), By: console.Caller{User: "page (ann)", UID: -1, Remote: "127.0.0.1:51234"}, Reason: "firewall is being changed"},
-				PendingAtTelegram: &zero, StandbyReady: false, StandbyError: "getUpdates: 502 Bad Gateway", Signals: quiet,
+				PendingAtTelegram: &zero, StandbyReady: false, StandbyError: "getUpdates: 502 Bad Gateway", Breakers: console.Breakers{Deliveries: "closed", BotAPI: "open"}, Signals: quiet,
+				Warnings: []console.Warning{{Code: "drill_halted", Severity: console.SeverityInfo, Title: "Drills are halted", Text: "By ann: freeze before the holidays. None begins until: dualgram drill resume", Since: at(2 * time.Hour)}},
 				Webhook: &console.Webhook{URLHost: "bot.example.com", Registered: true, Listen: "0.0.0.0:8443", Listening: true, CertificateNotAfter: now.Add(9 * day),
 					LastArrivalAt: at(2 * time.Second), InFlight: 3, Probe: "ok"}},
 		}}
@@ -77,11 +76,7 @@ func newFixture(now time.Time) *fixture {
 		f.intake[name] = flowing(now, i == 0)
 	}
 	f.board = Board{Possible: true, Experiments: []Experiment{{"black-hole", "The webhook is a black hole"}, {"certificate-expired", "The certificate expires"}},
-		Bots: map[string]BotDrills{
-			"orders": {Running: &RunningDrill{"black-hole", "fault", "the faults act", at(3*time.Minute + 5*time.Second)},
-				Runs: []DrillRun{{"certificate-expired", "held", "ann", at(7*time.Hour + 20*time.Minute), 94 * time.Second}}},
-			"support": {Halted: "By ann at 2026-03-01T09:00:00Z: freeze before the holidays"},
-		}}
+		Runs: map[string][]DrillRun{"orders": {{"certificate-expired", "held", "ann", at(7*time.Hour + 20*time.Minute), 94 * time.Second}}}}
 	return f
 }
 
@@ -156,11 +151,15 @@ func (f *fixture) Events(_ context.Context, q console.EventsQuery) (console.Even
 
 func (f *fixture) Intake(bot string) console.Intake { return f.intake[bot] }
 
-func (f *fixture) lanes(_ context.Context, bot string, limit int) []Lane {
-	if bot != "orders" {
-		return nil
+func (f *fixture) Lanes(_ context.Context, bot string, _ int) (console.InboxLanes, error) {
+	lane := func(name string, n int64, ago, next time.Duration, place string) console.InboxLane {
+		l := console.InboxLane{Lane: name, Waiting: n, Next: console.UpdateInfo{Lane: name, Kind: "message", Place: place, ReceivedAt: f.now.Add(-ago)}}
+		if next > 0 {
+			l.Next.NextTryAt = f.now.Add(next)
+		}
+		return l
 	}
-	return []Lane{{Name: "c-1001234567890", Waiting: 4, Oldest: f.now.Add(-95 * time.Second), Until: f.now.Add(12 * time.Second)}, {Name: "c42", Waiting: 2, Oldest: f.now.Add(-8 * time.Second)}}[:min(2, limit)]
+	return console.InboxLanes{Lanes: []console.InboxLane{lane("c-1001234567890", 4, 95*time.Second, 12*time.Second, console.PlaceWaiting), lane("c42", 2, 8*time.Second, 0, console.PlaceInDelivery)}}, nil
 }
 
 func (f *fixture) Operate(_ context.Context, o console.Order) (console.Change, error) {
@@ -189,7 +188,7 @@ func (f *fixture) Resume(_ context.Context, by console.Caller, reason string) er
 // page makes a page of it.
 func (f *fixture) page() *Page {
 	p, err := New(Options{Status: f, Events: f, Intake: f, Operator: f, Drills: f, Facts: func() Facts { return Facts{StoreBytes: 48 << 20} },
-		Lanes: f.lanes, Runbooks: library{}, MaxClients: 3})
+		Inbox: f, Runbooks: library{}, MaxClients: 3})
 	if err != nil {
 		panic(err)
 	}
@@ -210,7 +209,7 @@ func (library) Runbook(name string) (Runbook, bool) {
 }
 
 func (library) Runbooks() []Runbook {
-	return []Runbook{{Name: "frozen", Title: "DualgramFrozen", Summary: "Failback is frozen."}, {Name: "probe_bad", Title: "DualgramProbeBad"}, {Name: "drills/black-hole", Title: "The webhook is a black hole"}}
+	return []Runbook{{Name: "frozen", Group: "Alerts", Title: "DualgramFrozen", Summary: "Failback is frozen."}, {Name: "probe_bad", Group: "Alerts", Title: "DualgramProbeBad"}, {Name: "drills/black-hole", Group: "Drills", Title: "The webhook is a black hole"}}
 }
 
 const runbookHTML = `<h1>DualgramFrozen</h1><h2>Meaning</h2><p>Too many failovers. See <a href="probe_bad">the probe</a>.</p>

@@ -23,9 +23,8 @@ type Options struct {
 	Drills Drills
 	// Facts are what the process knows of itself; nil: nothing.
 	Facts func() Facts
-	// Lanes tells of up to limit lanes of a bot in which most waits; nil: they are only
-	// counted.
-	Lanes func(ctx context.Context, bot string, limit int) []Lane
+	// Inbox tells of the lanes; nil: they are only counted.
+	Inbox Inbox
 	// Runbooks are the pages that can be read; nil: there are none.
 	Runbooks Library
 	// MaxClients bounds who may look on live at the same time; 0 means 32.
@@ -43,26 +42,21 @@ type Library interface {
 	// Runbook is the page of the name, as HTML without a frame. Its links to other
 	// pages are relative to /runbooks/NAME.
 	Runbook(name string) (Runbook, bool)
-	// Runbooks lists all of them without their HTML.
+	// Runbooks lists all of them without their HTML, group by group.
 	Runbooks() []Runbook
 }
 
 // Runbook is one page.
 type Runbook struct {
-	// Name is its path, such as frozen or drills/black-hole.
-	Name, Title, Summary string
-	HTML                 template.HTML
+	// Name is its path, such as frozen or drills/black-hole. Group is the heading that
+	// the list has it under.
+	Name, Group, Title, Summary string
+	HTML                        template.HTML
 }
 
-// Lane is a delivery queue with something in it.
-type Lane struct {
-	// Name is the lane's own, such as c42 for the chat 42: never its title.
-	Name    string
-	Waiting int
-	// Oldest is when the oldest update in it was received.
-	Oldest time.Time
-	// Until is when the next attempt is due after one that failed; zero if none has.
-	Until time.Time
+// Inbox is what the page needs of [console.Inbox].
+type Inbox interface {
+	Lanes(ctx context.Context, bot string, limit int) (console.InboxLanes, error)
 }
 
 // Drills is what the page needs of the drills.
@@ -90,27 +84,12 @@ type Board struct {
 	Possible    bool
 	NotPossible string
 	Experiments []Experiment
-	// Bots is by name.
-	Bots map[string]BotDrills
+	// Runs are those of the last day, the oldest first, by the name of the bot.
+	Runs map[string][]DrillRun
 }
 
 // Experiment is a drill that can be run.
 type Experiment struct{ Name, Title string }
-
-// BotDrills is how it stands with the drills of one bot.
-type BotDrills struct {
-	// Halted says who keeps drills from running and why; empty: nobody.
-	Halted  string
-	Running *RunningDrill
-	// Runs are those of the last day, the oldest first.
-	Runs []DrillRun
-}
-
-// RunningDrill is the one under way.
-type RunningDrill struct {
-	Experiment, Stage, Text string
-	Started                 time.Time
-}
 
 // DrillRun is one that is over.
 type DrillRun struct {
@@ -244,11 +223,14 @@ func (p *Page) looked(ctx context.Context, now time.Time) (*view, error) {
 	if err := p.read(ctx, now); err != nil {
 		return nil, err
 	}
-	in := inputs{Status: st, Now: now, Facts: p.o.Facts(), Story: p.stories, Intake: map[string]console.Intake{}, Lanes: map[string][]Lane{}, Runbook: p.hasRunbook}
+	in := inputs{Status: st, Now: now, Facts: p.o.Facts(), Story: p.stories, Intake: map[string]console.Intake{}, Lanes: map[string][]console.InboxLane{}, Runbook: p.hasRunbook}
 	for _, b := range st.Bots {
 		in.Intake[b.Name] = p.o.Intake.Intake(b.Name)
-		if p.o.Lanes != nil {
-			in.Lanes[b.Name] = p.o.Lanes(ctx, b.Name, shownLanes)
+		if p.o.Inbox != nil && b.Waiting > 0 {
+			// Without the lanes the rest is shown all the same.
+			if l, err := p.o.Inbox.Lanes(ctx, b.Name, shownLanes); err == nil {
+				in.Lanes[b.Name] = l.Lanes
+			}
 		}
 	}
 	if p.o.Drills != nil {

@@ -78,13 +78,13 @@ func TestFactsWithoutScript(t *testing.T) {
 		"Drill under way: black-hole on orders . Since 11:57:25. Fault: the faults act.",
 		"Updates come by polling for 3m , since 11:57:30 Why Stall: 23 pending at Telegram in 6 samples over 3.2 s, nothing arrived. Next The webhook is tried again in 57s",
 		"Failback is frozen critical for 3m", "Runbook: Failback is frozen",
-		"Pending at Telegram 23", "Waiting here 12 in 11 lanes", "Oldest undelivered 1m 35s", "Standby ready", "Breaker open", "Probe bad", "Certificate 63 days until 3 May 2026",
+		"Pending at Telegram 23", "Waiting here 12 in 11 lanes", "Oldest undelivered 1m 35s", "Standby ready", "Breaker, deliveries half-open", "Breaker, Bot API closed", "Probe bad", "Certificate 63 days until 3 May 2026",
 		"Dead letters 2", "Quarantine 1", "Missing or lost 3 missing 0 lost", "Last by webhook 3m 4s ago",
 		"webhook 0 /s polling 2.4 /s",
 		"From webhook to polling in 4.1s, stall", "switch polling for 30m, by ann (pid 4711): new proxy", "2 updates are lost", "Somebody else takes this bot's updates",
-		"stall tripped for 3m 23 pending", "drift disabled", "store ok", "c-1001234567890 4 1m 35s in 12s", "9 more",
+		"stall tripped for 3m 23 pending", "drift disabled", "store ok", "c-1001234567890 4 1m 35s in 12s", "c42 2 8s under way", "9 more",
 		"Pinned to webhook for another 22m by page (ann) from 127.0.0.1:51234: firewall is being changed",
-		"Standby not ready getUpdates: 502 Bad Gateway", "Certificate 9 days", "Drills are halted By ann", "Empty: the bot has taken everything.",
+		"Standby not ready getUpdates: 502 Bad Gateway", "Certificate 9 days", "Drills are halted info for 2h By ann", "Empty: the bot has taken everything.",
 	} {
 		if !strings.Contains(strings.ToLower(text), strings.ToLower(want)) {
 			t.Errorf("the page doesn't say %q", want)
@@ -196,5 +196,35 @@ func TestWeight(t *testing.T) {
 	}
 	if t.Logf("%d bytes, uncompressed", n); n > 80<<10 {
 		t.Errorf("%d bytes", n)
+	}
+}
+
+// The list of the runbooks is in groups, and each of them can be opened.
+func TestRunbookIndex(t *testing.T) {
+	h := newFixture(time.Now()).page().Observe()
+	out := get(h, "GET", "/runbooks/").Body.String()
+	if strings.Count(out, "<h2>Alerts</h2>") != 1 || strings.Count(out, "<h2>Drills</h2>") != 1 {
+		t.Error(out)
+	}
+	hrefs := regexp.MustCompile(`href="(/runbooks/[^"]+)"`).FindAllStringSubmatch(out, -1)
+	if len(hrefs) != 3 {
+		t.Errorf("%q", hrefs)
+	}
+	for _, m := range hrefs {
+		if w := get(h, "GET", m[1]); w.Code != 200 || !strings.Contains(w.Body.String(), `<pre tabindex="0">`) || !strings.Contains(w.Body.String(), `tabindex="0" role="region"`) {
+			t.Errorf("%s: %d", m[1], w.Code)
+		}
+	}
+}
+
+// BenchmarkRender is what one second costs while somebody looks on: two bots with a
+// full day.
+func BenchmarkRender(b *testing.B) {
+	f := newFixture(time.Now())
+	p := f.page()
+	for b.Loop() {
+		if _, _, err := p.render(b.Context()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -75,7 +75,7 @@ type region struct{ ID, HTML string }
 // The templates of the regions of the page and of each bot, in the page's order.
 var (
 	pageRegions = []string{"announce", "about", "banners"}
-	botRegions  = []string{"head", "warnings", "figures", "plot", "timeline", "items", "signals", "lanes", "drill"}
+	botRegions  = []string{"head", "warnings", "figures", "plot", "timeline", "items", "signals", "lanes"}
 )
 
 // regions renders all of them.

@@ -42,16 +42,27 @@ func scrollable(html template.HTML) template.HTML {
 
 // runbookList is what the list shows.
 type runbookList struct {
-	Title string
+	Title  string
+	Index  bool // there is a page that leads from what is seen to the page for it
+	Groups []runbookGroup
+}
+
+type runbookGroup struct {
+	Name  string
 	Pages []Runbook
 }
 
-// runbookIndex answers GET /runbooks/: with the page index if there is one, else with
-// a list.
+// runbookIndex answers GET /runbooks/ with a list.
 func (p *Page) runbookIndex(w http.ResponseWriter, _ *http.Request) {
-	v := runbookList{Title: "Runbooks"}
+	v := runbookList{Title: "Runbooks", Index: p.hasRunbook("index")}
 	if p.o.Runbooks != nil {
-		v.Pages = p.o.Runbooks.Runbooks()
+		for _, b := range p.o.Runbooks.Runbooks() {
+			if n := len(v.Groups); n == 0 || v.Groups[n-1].Name != b.Group {
+				v.Groups = append(v.Groups, runbookGroup{Name: b.Group})
+			}
+			g := &v.Groups[len(v.Groups)-1]
+			g.Pages = append(g.Pages, b)
+		}
 	}
 	p.html(w, http.StatusOK, "runbooks", v)
 }

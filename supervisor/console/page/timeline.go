@@ -68,7 +68,7 @@ func newTimeline(b console.Bot, s *story, drills []DrillRun, flow console.Counts
 			t.Hours = append(t.Hours, mark{X: percent(h, from, day), Words: h.Format("15:04")})
 		}
 	}
-	t.label(s.events)
+	t.label()
 	return t
 }
 
@@ -191,17 +191,14 @@ func (t *timeline) tests(events []supervisor.Event, drills []DrillRun, from, now
 		add(d.Start, d.Start.Add(d.Duration), "drill", fmt.Sprintf("%s: drill %s, %s", clock(d.Start), d.Experiment, d.Outcome))
 	}
 	for _, e := range events {
-		if e.Kind != supervisor.EventFault {
+		if e.Kind != supervisor.EventFault || e.Level != supervisor.FaultInjected {
 			continue
 		}
-		switch e.Level {
-		case supervisor.FaultInjected: // one that has not ended is drawn until now
-			if end := faultEnd(events, e, now); end.IsZero() {
-				add(e.At, now, "fault", clock(e.At)+": fault "+e.Name)
-			} else {
-				add(e.At, end, "fault", clock(e.At)+": fault "+e.Name)
-			}
+		end := faultEnd(events, e, now)
+		if end.IsZero() { // it goes on
+			end = now
 		}
+		add(e.At, end, "fault", clock(e.At)+": fault "+e.Name)
 	}
 }
 
@@ -248,7 +245,7 @@ func dayFlow(c console.Counts) (webhook, all string) {
 }
 
 // label says the same in a sentence.
-func (t *timeline) label(events []supervisor.Event) {
+func (t *timeline) label() {
 	down, up := 0, 0
 	for _, m := range t.Switches {
 		if m.Class == "to-polling" {

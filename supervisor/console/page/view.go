@@ -19,7 +19,7 @@ type inputs struct {
 	Facts   Facts
 	Story   map[string]*story
 	Intake  map[string]console.Intake
-	Lanes   map[string][]Lane
+	Lanes   map[string][]console.InboxLane
 	Board   *Board            // nil: there are no drills
 	Runbook func(string) bool // whether there is such a page
 }
@@ -87,8 +87,6 @@ type botView struct {
 	Signals  []signalView
 	Lanes    []laneView
 	Hidden   int64 // lanes that are not shown
-	Halted   string
-	Running  *RunningDrill
 }
 
 // inForce is what an operator has said, or a guard.
@@ -126,8 +124,9 @@ type signalView struct {
 }
 
 type laneView struct {
-	Lane
+	console.InboxLane
 	Since ago
+	Until time.Time // when the next attempt is due
 	Left  string
 }
 
@@ -151,9 +150,9 @@ func newView(in inputs) *view {
 		v.Bots = append(v.Bots, bv)
 		titles = append(titles, b.Name+": "+bv.Short)
 		announce = append(announce, fmt.Sprintf("%s: %s.", b.Name, bv.Headline))
-		if d := bv.Running; d != nil {
+		if d := b.Drill; d != nil {
 			v.Banners = append(v.Banners, banner{Title: "Drill under way: " + d.Experiment + " on " + b.Name,
-				Text: sentence(fmt.Sprintf("Since %s. %s", clock(d.Started.Local()), joined(": ", upper(d.Stage), d.Text)))})
+				Text: sentence(fmt.Sprintf("Since %s. %s", clock(d.StartedAt.In(in.Now.Location())), joined(": ", upper(d.Stage), d.Text)))})
 		}
 	}
 	v.Title, v.Announce = strings.Join(titles, ", "), strings.Join(announce, " ")
@@ -211,8 +210,7 @@ func (in *inputs) bot(i int, b console.Bot) *botView {
 	}
 	var drills []DrillRun
 	if in.Board != nil {
-		d := in.Board.Bots[b.Name]
-		v.Halted, v.Running, drills = d.Halted, d.Running, d.Runs
+		drills = in.Board.Runs[b.Name]
 	}
 	v.Plot = newPlot(in.Intake[b.Name].Seconds, s.events, now)
 	v.Timeline = newTimeline(b, s, drills, in.Intake[b.Name].Minutes, now)
@@ -220,9 +218,9 @@ func (in *inputs) bot(i int, b console.Bot) *botView {
 		v.Signals = append(v.Signals, signal(g, now))
 	}
 	for _, l := range in.Lanes[b.Name] {
-		lv := laneView{Lane: l, Since: agoOf(l.Oldest, now)}
-		if l.Until.After(now) {
-			lv.Left = short(l.Until.Sub(now))
+		lv := laneView{InboxLane: l, Since: agoOf(l.Next.ReceivedAt, now), Until: l.Next.NextTryAt}
+		if lv.Until.After(now) {
+			lv.Left = short(lv.Until.Sub(now))
 		}
 		v.Lanes = append(v.Lanes, lv)
 	}
@@ -304,25 +302,28 @@ func figures(b console.Bot, now time.Time) []figure {
 	if !b.StandbyReady {
 		standby = figure{Name: "Standby", Value: "not ready", Level: "bad", Note: b.StandbyError}
 	}
-	out := []figure{pending, here, oldest, standby}
-	if b.Webhook != nil {
-		out = append(out, breaker(b), probeFigure(b.Webhook), certificate(b.Webhook, now), lastDelivery(b, now))
+	api := breaker("Breaker, Bot API", b.Breakers.BotAPI, "polling could not take over")
+	if b.Webhook == nil {
+		return []figure{pending, here, oldest, standby, api, dead, quarantine, lost}
 	}
-	return append(out, dead, quarantine, lost)
+	return []figure{pending, here, oldest, lastDelivery(b, now), probeFigure(b.Webhook), certificate(b.Webhook, now),
+		breaker("Breaker, deliveries", b.Breakers.Deliveries, "too many of our answers were bad"), api, standby, dead, quarantine, lost}
 }
 
-// breaker is the circuit breaker in front of the webhook, which is derived from the
-// state: closed lets updates come that way, half-open tries, open doesn't.
-func breaker(b console.Bot) figure {
-	switch {
-	case b.Phase == "webhook" && b.Trial, b.Phase == "to_webhook":
-		return figure{Name: "Breaker", Value: "half-open", Level: "warn", Note: "on trial"}
-	case b.Phase == "webhook":
-		return figure{Name: "Breaker", Value: "closed", Level: "ok"}
-	case b.Phase == "polling", b.Phase == "to_polling":
-		return figure{Name: "Breaker", Value: "open", Level: "warn", Note: "polling instead"}
+// breaker is a circuit breaker: closed lets through, open doesn't.
+func breaker(name, state, note string) figure {
+	f := figure{Name: name, Value: state}
+	switch state {
+	case "closed":
+		f.Level = "ok"
+	case "open":
+		f.Level, f.Note = "bad", note
+	case "":
+		f.Value = "unknown"
+	default:
+		f.Level, f.Note = "warn", "about to try again"
 	}
-	return figure{Name: "Breaker", Value: "unknown"}
+	return f
 }
 
 func probeFigure(w *console.Webhook) figure {
