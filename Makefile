@@ -12,7 +12,7 @@ MATRIX_SEEDS ?= 10
 MATRIX_DIR   ?= bin/matrix
 MATRIX_TMP   ?= $(firstword $(wildcard /dev/shm) $(wildcard /tmp))
 
-.PHONY: help demo test build browser lab alerts prometheus dashboards simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
+.PHONY: help demo test runbooks build browser lab alerts prometheus dashboards simulate replay reproduce matrix matrix-ci bench race fuzz lint vet dist dist-check deploy-check clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ browser: $(AXE) ## the status page in headless Chromium, under 90 s (chromium, n
 
 $(AXE):
 	npm install --silent --no-audit --no-fund --no-save --prefix bin/browser axe-core@4.14.1
+
+runbooks: ## the commands of every runbook, on hosts in the state that it is about (curl); under 2.5 min
+	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags runbooks -timeout 10m -parallel 16 -run '^(TestRunbook|TestEveryPageIsPlayed)'
 
 build: ## the binary, in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/dualgram ./cmd/dualgram

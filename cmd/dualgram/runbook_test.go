@@ -8,9 +8,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dualgram/chaos"
 	"dualgram/chaos/drill"
+	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/metrics"
 	"dualgram/cmd/dualgram/rules"
 	"dualgram/runbooks"
@@ -79,6 +81,22 @@ func TestEveryDrillHasItsPage(t *testing.T) {
 		}
 		if p.Summary != e.Title {
 			t.Errorf("drills/%s: summary %q, and the drill's title is %q", e.Name, p.Summary, e.Title)
+		}
+		// What the experiment expects is what the page announces.
+		for _, signal := range e.Expect.Signals {
+			if !strings.Contains(p.Markdown, "`"+signal+"`") {
+				t.Errorf("drills/%s doesn't name the signal %s", e.Name, signal)
+			}
+		}
+		for _, w := range e.Expect.Warnings {
+			if !strings.Contains(p.Markdown, "`["+w+"]`") {
+				t.Errorf("drills/%s doesn't name the warning %s", e.Name, w)
+			}
+		}
+		for _, a := range e.Method {
+			if said := config.FormatDuration(time.Duration(a.For)) + " by `" + string(a.Fault) + "`"; !strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), said) {
+				t.Errorf("drills/%s doesn't say %q", e.Name, said)
+			}
 		}
 		if alert, ok := runbooks.Lookup(e.Runbook); !ok || alert.Kind != runbooks.Alert {
 			t.Errorf("the drill %s names the page %q, which there isn't", e.Name, e.Runbook)

@@ -60,6 +60,7 @@ var states = []state{
 	{page: "impostor", conf: (*world).seen, front: true,
 		begin: func(b *book) {
 			b.proven()
+			b.do("hold", "--reason", "moving the proxy")
 			b.front.mood.Store(int32(proxyImpostor))
 		},
 		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},

@@ -74,6 +74,7 @@ type book struct {
 }
 
 func TestRunbooks(t *testing.T) {
+	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal("curl is not installed: ", err)
 	}
@@ -109,6 +110,7 @@ func TestEveryPageIsPlayed(t *testing.T) {
 
 // TestRunbookTasks goes through the pages of tasks, on a host that is well.
 func TestRunbookTasks(t *testing.T) {
+	t.Parallel()
 	for _, p := range runbooks.List() {
 		if p.Kind == runbooks.Task {
 			t.Run(p.Name, func(t *testing.T) {
@@ -124,11 +126,12 @@ func TestRunbookTasks(t *testing.T) {
 
 // drillsPerHost is how many drills one host is asked for: each answer takes as long
 // as the steady state has to hold, and there is one at a time for a bot.
-const drillsPerHost = 5
+const drillsPerHost = 3
 
 // TestRunbookDrills asks for every shipped drill whether it may begin on a host that
 // is well.
 func TestRunbookDrills(t *testing.T) {
+	t.Parallel()
 	var pages []*runbooks.Page
 	for _, p := range runbooks.List() {
 		if p.Kind == runbooks.Drill {
