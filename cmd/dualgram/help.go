@@ -66,7 +66,6 @@ var effects = map[string]string{
 	"run":                   rw,
 	"runbook":               ro,
 	"service install":       rw,
-	"service print":         ro,
 	"service status":        ro,
 	"service uninstall":     rw,
 	"sim":                   ro,
