@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,9 +89,9 @@ func TestLogLevel(t *testing.T) {
 			}
 			return got
 		}
-		over := 0
+		var over atomic.Int32
 		set := func(level zerolog.Level, lasts time.Duration) {
-			l.set(level, lasts, &console.Said{Command: "log_level"}, func() { over++ })
+			l.set(level, lasts, &console.Said{Command: "log_level"}, func() { over.Add(1) })
 		}
 		check := func(what, want string) {
 			t.Helper()
@@ -108,13 +109,13 @@ func TestLogLevel(t *testing.T) {
 		set(zerolog.ErrorLevel, time.Minute) // another word
 		time.Sleep(2 * time.Second)          // the first one's end
 		check("error", "e")
-		if over != 0 {
+		if over.Load() != 0 {
 			t.Error("the first word's end ended the second")
 		}
 		time.Sleep(time.Minute)
 		check("over", "iwe")
-		if s := l.state(); over != 1 || !s.Until.IsZero() || s.By != nil {
-			t.Errorf("%d %+v", over, s)
+		if s := l.state(); over.Load() != 1 || !s.Until.IsZero() || s.By != nil {
+			t.Errorf("%d %+v", over.Load(), s)
 		}
 		set(zerolog.WarnLevel, 0)
 		time.Sleep(1000 * time.Hour)
@@ -124,7 +125,7 @@ func TestLogLevel(t *testing.T) {
 		set(zerolog.DebugLevel, time.Minute)
 		l.Close()
 		time.Sleep(time.Hour)
-		if over != 1 {
+		if over.Load() != 1 {
 			t.Error("something was left behind")
 		}
 	})
