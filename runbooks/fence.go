@@ -121,8 +121,9 @@ func attributes(s string) (map[string]string, error) {
 	if s == "" {
 		return nil, nil
 	}
-	inner, ok := strings.CutPrefix(s, "{")
-	if inner, ok = strings.CutSuffix(inner, "}"); !ok || !strings.HasPrefix(s, "{") {
+	inner, open := strings.CutPrefix(s, "{")
+	inner, closed := strings.CutSuffix(inner, "}")
+	if !open || !closed {
 		return nil, fmt.Errorf("attributes are written {name=…}, not %s", s)
 	}
 	out := map[string]string{}
