@@ -268,7 +268,7 @@ func TestFirstCertificate(t *testing.T) {
 		if took := time.Since(at); took > 3*time.Second {
 			t.Errorf("the webhook was set %v after the certificate had come", took)
 		}
-		if got, want := w.moves(began.Add(-1)), []string{"to_polling by start", "polling by start", "to_webhook by start", "webhook by start"}; !slices.Equal(got, want) {
+		if got, want := w.moves(began.Add(-1)), []string{"to_polling by tls", "polling by tls", "to_webhook by start", "webhook by start"}; !slices.Equal(got, want) {
 			t.Errorf("moved %v, want %v", got, want)
 		}
 		must0(t, h.await("webhook", false, 2*time.Minute))

@@ -297,22 +297,22 @@ func (b *Bot) ready() (bool, string) {
 	return b.probeReady(time.Now())
 }
 
-// brokenFromTheFirst tells why a webhook that was set now could not work; empty if
-// nothing is known against it. It looks at what is this host's own, anew: a reading
-// may be older than what is known of Telegram's clock.
-func (b *Bot) brokenFromTheFirst(now time.Time) string {
+// unfit is the signal that a webhook which was set now would be broken from the
+// first; zero if nothing is known against it. It looks at what is this host's own,
+// anew: a reading may be older than what is known of Telegram's clock.
+func (b *Bot) unfit(now time.Time) failover.Cause {
 	if b.server == nil {
-		return ""
+		return failover.Cause{}
 	}
 	if !b.server.Serving() {
-		return "the listener is not accepting"
+		return failover.Cause{Name: SignalListener, Evidence: "the listener is not accepting"}
 	}
 	if b.chain != nil {
 		if r := b.chain(now.Add(b.clock.skew)); r.Level == Tripped {
-			return r.Evidence
+			return failover.Cause{Name: r.Signal, Evidence: r.Evidence}
 		}
 	}
-	return ""
+	return failover.Cause{}
 }
 
 // registered begins the watch over a webhook that has just been set or adopted.

@@ -174,7 +174,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	}
 	b.step(ctx, failover.Event{
 		Kind: failover.World, At: now, Epoch: epoch, URL: w.owner, SentAt: sent,
-		PollerDown: !b.polls.down.IsZero(), NotReady: b.brokenFromTheFirst(now),
+		PollerDown: !b.polls.down.IsZero(), Unfit: b.unfit(now),
 		Cause: failover.Cause{Evidence: b.describe(info, w.owner)},
 	})
 	if b.opt.TakeOver && !b.tookOver && b.state.Phase == failover.Held && b.state.Cause.Name == failover.CauseForeign {

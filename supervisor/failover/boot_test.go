@@ -71,7 +71,7 @@ func TestBootTable(t *testing.T) {
 // TestBootNotReady: a first start whose webhook would be broken polls, and sets it
 // as soon as it is ready: no failover, no relapse, no hold-down.
 func TestBootNotReady(t *testing.T) {
-	unready := func(o Owner) Event { e := world(o); e.NotReady = "no certificate"; return e }
+	unready := func(o Owner) Event { e := world(o); e.Unfit = Cause{"tls", "no certificate"}; return e }
 	first := defaults.Restore(State{}, t0)
 	s, _ := run(t, defaults, first, t0, []step{
 		{time.Second, unready(Nobody), "to_polling e+1 to_polling", "busy flush", "nothing is there to be deleted"},
@@ -80,7 +80,7 @@ func TestBootNotReady(t *testing.T) {
 		{0, drained(), "to_webhook e+1 to_webhook", "busy flush", "at once"},
 		{time.Second, result(SetAcked), "webhook", "trial", ""},
 	})
-	if s.Relapses != 0 || s.HoldDown != 0 {
+	if s.Relapses != 0 || s.HoldDown != 0 || s.Cause.Name != CauseStart {
 		t.Errorf("%+v", s)
 	}
 	s, _ = run(t, defaults, first, t0, []step{

@@ -11,9 +11,9 @@ const (
 	Tick Kind = iota
 	// World: getWebhookInfo answered. URL says whose webhook it saw. Epoch is
 	// the state's when the call was sent, and SentAt when that was. PollerDown
-	// is set if the poller ended because a webhook is active. NotReady says why a
-	// webhook would be broken from the first, such as for want of a certificate;
-	// empty if nothing is known against it.
+	// is set if the poller ended because a webhook is active. Unfit is the signal
+	// that says that a webhook would be broken from the first, such as for want of a
+	// certificate; zero if none does.
 	World
 	// Trip: the detector says the webhook is broken. Cause, Excused,
 	// StoreFailing, Blind, Drill. Level-triggered: it is repeated while it holds.
@@ -123,7 +123,7 @@ type Event struct {
 	Epoch uint64
 	Cause Cause
 
-	// Tick, Renew, World
+	// Tick, Renew
 	Ready    bool   // a set would find certificate, listener and standby in order
 	NotReady string // else why not
 	Drained  bool   // the poller has seen an empty page since it started
@@ -132,6 +132,7 @@ type Event struct {
 	URL        Owner
 	SentAt     time.Time
 	PollerDown bool
+	Unfit      Cause
 
 	// Trip
 	Excused      bool // a stall that our own downtime or refusals explain

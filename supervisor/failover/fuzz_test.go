@@ -83,7 +83,7 @@ func (w *fuzzed) play(what, x byte) {
 	case 0, 1, 2, 3, 4:
 		w.step(Event{Kind: Tick, Ready: !bit(0), Drained: !bit(1)})
 	case 5, 6, 7, 8:
-		w.step(Event{Kind: World, URL: w.url, PollerDown: bit(0), NotReady: []string{"", "no certificate"}[x>>1&1]})
+		w.step(Event{Kind: World, URL: w.url, PollerDown: bit(0), Unfit: []Cause{{}, {"tls", "no certificate"}}[x>>1&1]})
 	case 9:
 		w.asked = Event{Kind: World, URL: w.url, Epoch: w.s.Epoch, SentAt: w.at}
 	case 10:

@@ -115,7 +115,7 @@ func (p Policy) failback(s State, e Event) (State, Effects) {
 			s.Flush = false
 			s.HoldDown = p.holdDown(s.Relapses, s.Epoch)
 			s.HoldUntil = s.Since.Add(s.HoldDown)
-		case e.Ready && e.Drained && s.Cause.Name == CauseStart:
+		case e.Ready && e.Drained && s.Registered.IsZero(): // it has only begun
 			return p.toWebhook(s, e.At, Cause{CauseStart, "the webhook is ready"})
 		case e.Ready && e.Drained:
 			return p.toWebhook(s, e.At, Cause{CauseFlush, "backlog drained"})

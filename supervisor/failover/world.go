@@ -60,11 +60,11 @@ func (p Policy) boot(s State, e Event) (State, Effects) {
 		if r == rowWebhook && e.URL == Nobody {
 			return p.reassert(s, e.At)
 		}
-		if e.URL == Nobody && e.NotReady != "" && !p.DryRun && !s.Paused && s.Pin == ModeNone {
+		if e.URL == Nobody && e.Unfit != (Cause{}) && !p.DryRun && !s.Paused && s.Pin == ModeNone {
 			// Nothing is registered that could break: polling takes what is there until
 			// the webhook is ready, which is no failover and has no hold-down.
 			s.Flush = true
-			return p.toPolling(s, e.At, Cause{CauseStart, cause.Evidence + ", and it would be broken: " + e.NotReady}, false)
+			return p.toPolling(s, e.At, e.Unfit, false)
 		}
 		return p.toWebhook(s, e.At, cause)
 	case actTrial:

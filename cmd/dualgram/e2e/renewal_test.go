@@ -171,8 +171,8 @@ func TestACME(t *testing.T) {
 	p := w.run()
 	b := p.phase("polling", 20*time.Second)
 	// No failover: a webhook that would be broken from the first was never set.
-	if b.Reason != "start" || !strings.Contains(b.Evidence, "it would be broken: the certificate in service can't be read") {
-		t.Errorf("reason %s: %s", b.Reason, b.Evidence)
+	if b.Reason != "tls" {
+		t.Errorf("reason %s", b.Reason)
 	}
 	if n := w.sets(); n > 0 {
 		t.Errorf("the webhook was set %d times without a certificate", n)
