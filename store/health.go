@@ -102,6 +102,7 @@ func (s *Store) Usage() (Usage, bool) {
 	if err != nil {
 		return Usage{}, false
 	}
-	st := s.db.Stats()
-	return Usage{FileBytes: info.Size(), FreeBytes: int64(st.FreePageN+st.PendingPageN) * int64(s.db.Info().PageSize)}, true
+	// Not DB.Info for the size of a page: it touches the mapping, which a commit that
+	// grows the file moves meanwhile.
+	return Usage{FileBytes: info.Size(), FreeBytes: int64(s.db.Stats().FreeAlloc)}, true
 }

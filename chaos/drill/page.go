@@ -32,7 +32,7 @@ tr:first-child>*{border-top:0}
 .facts table{table-layout:fixed}.facts td:first-child{width:40%}.facts td{overflow-wrap:anywhere}
 code{font:13px ui-monospace,monospace}
 svg{width:100%;height:auto;display:block}
-@media (max-width:700px){.wide table,.plot svg{width:680px}h1{font-size:21px}}
+@media (max-width:700px){.wide table,.plot svg{width:680px}.facts td:first-child{width:55%}h1{font-size:21px}}
 @media print{body{background:#fff}}
 </style>
 </head>

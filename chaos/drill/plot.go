@@ -13,7 +13,7 @@ const (
 	plotWidth  = 960.0
 	plotLeft   = 60.0
 	plotRight  = 922.0
-	plotTop    = 62.0
+	plotTop    = 68.0
 	plotBottom = 230.0
 	plotHeight = 290.0
 )

@@ -195,7 +195,7 @@ func (l *loader) validateFault(a Action, at string) {
 		return
 	}
 	// A leashed registry checks everything and does nothing.
-	r := chaos.New(chaos.Options{Enabled: true, Leashed: true, Destructive: true})
+	r := chaos.New(chaos.Options{Enabled: true, Leashed: true, Destructive: true, Exit: func(string) {}})
 	defer func() { _ = r.Close() }()
 	if _, err := r.Inject(a.Spec(0)); err != nil {
 		key := at + ".fault"
