@@ -121,11 +121,10 @@ func attributes(s string) (map[string]string, error) {
 	if s == "" {
 		return nil, nil
 	}
-	inner, open := strings.CutPrefix(s, "{")
-	inner, closed := strings.CutSuffix(inner, "}")
-	if !open || !closed {
+	if !strings.HasPrefix(s, "{") || !strings.HasSuffix(s, "}") || len(s) < 2 {
 		return nil, fmt.Errorf("attributes are written {name=…}, not %s", s)
 	}
+	inner := s[1 : len(s)-1]
 	out := map[string]string{}
 	for inner = strings.TrimSpace(inner); inner != ""; inner = strings.TrimSpace(inner) {
 		key, rest, ok := strings.Cut(inner, "=")
