@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"path"
@@ -12,12 +13,12 @@ import (
 
 	"dualgram/chaos"
 	"dualgram/chaos/drill"
-	"dualgram/cmd/dualgram/config"
 	"dualgram/cmd/dualgram/metrics"
 	"dualgram/cmd/dualgram/rules"
 	"dualgram/runbooks"
 	"dualgram/supervisor"
 	"dualgram/supervisor/warning"
+	"dualgram/transport/webhook"
 
 	"github.com/spf13/cobra"
 )
@@ -94,7 +95,7 @@ func TestEveryDrillHasItsPage(t *testing.T) {
 			}
 		}
 		for _, a := range e.Method {
-			if said := config.FormatDuration(time.Duration(a.For)) + " by `" + string(a.Fault) + "`"; !strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), said) {
+			if said := fmt.Sprintf("%ds", time.Duration(a.For)/time.Second) + " by `" + string(a.Fault) + "`"; !strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), said) {
 				t.Errorf("drills/%s doesn't say %q", e.Name, said)
 			}
 		}
@@ -263,10 +264,6 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// changing are the commands that change something; with --dry-run they don't.
-var changing = []string{"run", "switch", "hold", "ack", "chaos inject", "chaos clear", "drill run", "drill halt", "drill resume",
-	"config rotate-secret", "inbox dead retry", "inbox dead drop", "inbox quarantine drop", "log level", "service install"}
-
 // effectOf resolves a command line, and says what is wrong with it.
 func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
 	cmd, rest, err := root.Find(args)
@@ -297,10 +294,10 @@ func effectOf(root *cobra.Command, args []string) (runbooks.Effect, string) {
 			return "", "there is no flag -" + name
 		}
 	}
-	if !dry && slices.Contains(changing, strings.TrimPrefix(cmd.CommandPath(), "dualgram ")) {
-		return runbooks.ReadWrite, ""
+	if dry { // then it changes nothing, whatever it is
+		return runbooks.ReadOnly, ""
 	}
-	return runbooks.ReadOnly, ""
+	return runbooks.Effect(effects[pathOf(cmd)]), ""
 }
 
 // commands splits a block into its simple commands. It knows quotes, and of the
@@ -332,6 +329,33 @@ var word = regexp.MustCompile(`(?:"[^"]*"|'[^']*'|[^\s"'|;&])+|\|\||&&|[|;&]`)
 func words(line string) []string {
 	line, _, _ = strings.Cut(strings.TrimSpace(line), " # ")
 	return word.FindAllString(line, -1)
+}
+
+// TestCauses: the causes by which fail_rate_high sorts bad answers are those that are
+// counted.
+func TestCauses(t *testing.T) {
+	p, _ := runbooks.Lookup("fail_rate_high")
+	n := 0
+	for _, s := range p.Sections {
+		if s.Title != "Diagnose" {
+			continue
+		}
+		for row := range strings.Lines(s.Text) {
+			cells := strings.Split(row, " | ")
+			if len(cells) != 3 || strings.HasPrefix(row, "| what") {
+				continue
+			}
+			for cause := range strings.SplitSeq(strings.TrimPrefix(cells[0], "| "), ", ") {
+				n++
+				if !slices.Contains(webhook.Causes(), webhook.Cause(cause)) {
+					t.Errorf("no request is counted as %s", cause)
+				}
+			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("only %d causes were found", n)
+	}
 }
 
 // A page for people has colours on a terminal, is Markdown elsewhere, and a wrong
@@ -367,9 +391,18 @@ func TestNoPageIsForgotten(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			name, ok := strings.CutSuffix(path.Join(dir, e.Name()), ".md")
-			if p, found := runbooks.Lookup(name); ok && name != "fault-matrix" && (!found || p.Path() != name) {
-				t.Errorf("%s is not among the pages", name)
+			file := path.Join(dir, e.Name())
+			name, ok := strings.CutSuffix(file, ".md")
+			if !ok {
+				continue
+			}
+			source, err := os.ReadFile(path.Join("../../runbooks", file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			isPage := strings.HasPrefix(string(source), "---\n") // others are not for who is paged
+			if p, found := runbooks.Lookup(name); (found && p.Path() == name) != isPage {
+				t.Errorf("%s: a page: %v; among the pages: %v", file, isPage, found)
 			}
 		}
 	}
