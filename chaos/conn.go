@@ -212,17 +212,6 @@ func (c *conn) count(m *mark, n int) int64 {
 	return m.read
 }
 
-// bite is as much of p as may be read or written at once.
-func (c *conn) bite(p []byte) []byte {
-	if c.quiet() {
-		return p
-	}
-	if f := c.find(cuts); f != nil {
-		return p[:min(len(p), f.b.conn.piece)]
-	}
-	return p
-}
-
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
 	if c.quiet() {

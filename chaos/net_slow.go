@@ -24,3 +24,14 @@ func netSlow() kind {
 		return behaviour{conn: &connRule{latency: d, rate: rate, piece: int(p.number("piece", 0, 1_000_000))}}, nil
 	}}
 }
+
+// bite is as much of p as may be read or written at once.
+func (c *conn) bite(p []byte) []byte {
+	if c.quiet() {
+		return p
+	}
+	if f := c.find(cuts); f != nil {
+		return p[:min(len(p), f.b.conn.piece)]
+	}
+	return p
+}

@@ -40,4 +40,31 @@
 // and a start reconciles what was meant with what Telegram has. While it
 // runs, no set and no delete is sent but as a job of the state machine, which so
 // knows what may still happen late.
+//
+// # The way of an update
+//
+// Telegram's POST reaches [dualgram/transport/webhook], a page of getUpdates
+// [dualgram/transport/polling]. Either hands the bytes, as they came, to the one
+// [dualgram/transport.Sink], whose nil is the only licence to acknowledge: it is
+// [dualgram/store], which has them on disk then, once. From there
+// [dualgram/supervisor/dispatch] takes them, lane by lane, to a
+// [dualgram/transport/delivery.Handler]: the bot.
+//
+// # The way of a decision
+//
+// [dualgram/transport/botapi], [dualgram/transport/probe] and the two transports
+// report what they see. The signals of this package, a file each, judge it;
+// [dualgram/supervisor/failover] decides, purely, in one function; the worker of this
+// package does what was decided, step by step, each with a name at which a test lets
+// the process die. What people should know of it goes through
+// [dualgram/supervisor/warning], to status, log and metrics, to
+// [dualgram/supervisor/console] and its page, and to [dualgram/supervisor/notify].
+//
+// # Where to begin reading
+//
+// The example of this package is a whole bot. Then failover/step.go, which is what
+// all of it is about; then bot.go, where the loop turns; then handover.go. What is
+// broken on purpose lives in dualgram/chaos, which nothing here imports: its seams are
+// standard interfaces and hooks that are handed in. The program, with its
+// configuration, is dualgram/cmd/dualgram.
 package supervisor

@@ -89,7 +89,7 @@ func TestHoleWithheld(t *testing.T) {
 	}
 	limits := Thresholds{}.WithDefaults()
 	b := &Bot{opt: BotOptions{Name: "x", Policy: failover.Policy{}.WithDefaults(), Thresholds: limits}, ledger: l, metrics: m.bot("x"),
-		health: func() store.Health { return store.Health{OK: true} }, breaker: newStandbyBreaker(limits), work: make(chan job, 4),
+		health: func() store.Health { return store.Health{OK: true} }, breaker: newStandbyBreaker(limits), fail: newFailRate(limits), work: make(chan job, 4),
 		state: failover.State{Phase: failover.Webhook, Epoch: 3, Paused: true}}
 	hole := Reading{Signal: SignalHole, Level: Tripped, Moves: true, Evidence: "update 5 is missing"}
 	now := time.Now()

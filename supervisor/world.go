@@ -175,7 +175,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 	b.step(ctx, failover.Event{
 		Kind: failover.World, At: now, Epoch: epoch, URL: w.owner, SentAt: sent,
 		PollerDown: !b.polls.down.IsZero(), NotReady: b.brokenFromTheFirst(now),
-		Cause:      failover.Cause{Evidence: b.describe(info, w.owner)},
+		Cause: failover.Cause{Evidence: b.describe(info, w.owner)},
 	})
 	if b.opt.TakeOver && !b.tookOver && b.state.Phase == failover.Held && b.state.Cause.Name == failover.CauseForeign {
 		b.tookOver = true

@@ -4,7 +4,8 @@
 // The guarantee: whatever becomes of a drill, its fault ends. It is removed on
 // success, on a stop condition, on a halt, when the context ends, on a panic;
 // and if the runner itself hangs or dies, the fault's lease of [LeaseFor] runs
-// out, because only a living runner renews it. A run whose fault never fired is
+// out, because only a living runner renews it, and nobody renews it beyond the
+// time that the experiment gives it. A run whose fault never fired is
 // [Invalid] and never a success; one after which the steady state did not return
 // is [NotRecovered] however well the rest went.
 //
@@ -26,7 +27,10 @@
 // A [Host] is what is drilled: it tells its [Facts] and injects faults.
 // [Drills] is the office of one bot: it lets one run begin at a time, keeps the
 // halt lever, runs the schedule, and writes a [Record] for each run and each
-// pull of the lever into a [Store]. The records form a hash chain, see [Verify].
+// pull of the lever into a [Store]. The records form a hash chain, see [Verify]; one
+// that the store didn't take is owed, and written before whatever comes next. What is
+// due while nothing can run is not caught up: the run is missed, and a drill that has
+// not held for two of its schedule's periods is overdue, see [Plan].
 //
 // # For those who use Chaos Toolkit
 //

@@ -126,7 +126,6 @@ func (a *app) root() *cobra.Command {
 		a.notifyCommand(),
 		a.serviceCommand(),
 		a.versionCommand(),
-		beliefsTopic(),
 	)
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(a.helpCommand())

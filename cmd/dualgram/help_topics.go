@@ -14,6 +14,7 @@ func topics() []*cobra.Command {
 		topic("configuration", "Where the configuration comes from, and what may change while dualgram runs", configurationText),
 		topic("environment", "The variables that dualgram reads", environmentText),
 		topic("security", "Who may do what, and where secrets are", securityText),
+		beliefsTopic(),
 		topic("modes", "Webhook, polling, and what moves a bot from one to the other", modesText),
 	}
 }

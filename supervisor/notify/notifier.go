@@ -15,9 +15,10 @@ const (
 	// sendDeadline bounds one message, with its repetitions.
 	sendDeadline = 30 * time.Second
 	// After a failure the next attempt waits for backoffMin, doubled up to backoffMax;
-	// longer if the receiver asks for it.
+	// longer if the receiver asks for it. So a channel that stays down fails at least
+	// three times in each quarter of an hour, which is what an alert can count.
 	backoffMin = 15 * time.Second
-	backoffMax = 10 * time.Minute
+	backoffMax = 4 * time.Minute
 )
 
 // Sender brings a message to somebody. Its error is an [*Error]; a sender that can

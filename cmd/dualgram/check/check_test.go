@@ -414,6 +414,9 @@ func TestPreLeavesAlone(t *testing.T) {
 				if c := of(t, r, check.LiveAnswers); c.Status != check.Fail {
 					t.Errorf("%+v", c)
 				}
+				if err != nil {
+					wants(t, r, check.StoreReadable, check.Skip, "may have it", "")
+				}
 				if taken != 0 {
 					t.Errorf("%d addresses were taken", taken)
 				}

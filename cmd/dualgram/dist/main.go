@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,7 +181,19 @@ func (d *distribution) extras(binary, work string) ([]file, error) {
 		}
 		files = append(files, file{name: "completions/" + name, path: path, mode: 0o644})
 	}
-	return files, nil
+	manual := filepath.Join(work, "man")
+	if out, err := exec.Command(binary, "help", "man", manual).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("manual pages: %w\n%s", err, out)
+	}
+	err = filepath.WalkDir(manual, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(manual, path)
+		files = append(files, file{name: "man/" + filepath.ToSlash(rel), path: path, mode: 0o644})
+		return err
+	})
+	return files, err
 }
 
 // again builds the same commit from a clone, with nothing of the first build, and

@@ -113,7 +113,7 @@ func (w *world) switchByKeyboard(b *pagetest.Browser, url string) {
 	b.Goto(url + "/")
 	b.Until(5*time.Second, `document.activeElement.id === "token"`)
 	b.Press("wrong", kb.Enter)
-	b.Until(5*time.Second, `document.querySelector("[role=alert]")`)
+	b.Until(5*time.Second, `document.querySelector("[role=alert]") && document.activeElement.id === "token"`)
 	b.Expect("401")
 	b.Press(w.controlToken(), kb.Enter)
 	b.Until(5*time.Second, `document.getElementById("live")?.textContent === "live"`)

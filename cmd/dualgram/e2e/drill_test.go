@@ -108,6 +108,9 @@ func TestDrill(t *testing.T) {
 			if code, _, errs := w.cli("drill", "resume", "--reason", "go on", "--config", w.file("dualgram.yaml")); code != 0 {
 				t.Error(errs)
 			}
+			if _, out, _ := w.cli("events", "--kind", "operator", "--config", w.file("dualgram.yaml")); !strings.Contains(out, "drills resume by ") || !strings.Contains(out, ": go on") {
+				t.Errorf("the journal does not say who let drills run:\n%s", out)
+			}
 		}},
 		{"kill -9 of the host", func(*process) { p.kill(); p = w.run() }, "interrupted", func() {}},
 	} {

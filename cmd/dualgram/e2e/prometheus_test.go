@@ -258,6 +258,14 @@ func (p *prometheus) worded(d *process) {
 		p.w.t.Fatal(err)
 	}
 	for _, a := range all {
+		if a.Labels["instance"] != "" {
+			// The page that the alert names opens, and is about this alert.
+			path, ok := strings.CutPrefix(a.Annotations["runbook_url"], "http://"+d.w.conf.Observe)
+			code, body, err := d.observe(path)
+			if !ok || code != http.StatusOK || err != nil || !strings.Contains(body, a.Labels["alertname"]) {
+				p.w.t.Errorf("%s: %d, %v", a.Annotations["runbook_url"], code, err)
+			}
+		}
 		if a.Labels["alertname"] != "DualgramOnStandby" {
 			continue
 		}

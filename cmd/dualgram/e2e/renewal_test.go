@@ -127,15 +127,7 @@ func TestSelfSignedOnRequest(t *testing.T) {
 			}
 			cert := must(os.ReadFile(filepath.Join(dir, "cert.pem")))
 			w.outAndBack(p)
-			sets := func() (n int) {
-				for _, c := range must(w.sim.Bot(w.botID)).Calls {
-					if strings.EqualFold(c.Method, "setWebhook") {
-						n++
-					}
-				}
-				return n
-			}
-			before := sets()
+			before := w.sets()
 			p.stop()
 			p = w.run()
 			p.phase("webhook", 15*time.Second)
@@ -144,7 +136,7 @@ func TestSelfSignedOnRequest(t *testing.T) {
 			}
 			w.flows(p, "webhook")
 			p.stop()
-			if n := sets(); n != before {
+			if n := w.sets(); n != before {
 				t.Errorf("a restart set the webhook %d times", n-before)
 			}
 			if err := os.RemoveAll(dir); err != nil {
@@ -178,8 +170,12 @@ func TestACME(t *testing.T) {
 	w.flowing(20)
 	p := w.run()
 	b := p.phase("polling", 20*time.Second)
-	if b.Reason != "tls" {
-		t.Errorf("reason %s", b.Reason)
+	// No failover: a webhook that would be broken from the first was never set.
+	if b.Reason != "start" || !strings.Contains(b.Evidence, "it would be broken: the certificate in service can't be read") {
+		t.Errorf("reason %s: %s", b.Reason, b.Evidence)
+	}
+	if n := w.sets(); n > 0 {
+		t.Errorf("the webhook was set %d times without a certificate", n)
 	}
 	w.flows(p, "polling")
 	eventually(t, 20*time.Second, "the failure in the status", func() error {

@@ -63,7 +63,7 @@ var states = []state{
 			b.do("hold", "--reason", "moving the proxy")
 			b.front.mood.Store(int32(proxyImpostor))
 		},
-		mend:  func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
+		mend: func(b *book) { b.front.mood.Store(int32(proxyPasses)) }},
 	{page: "listener_lost", begin: func(b *book) { b.inject("net.accept_error", "--param", "error=lost") }, mend: (*book).clear},
 	{page: "certificate_refused", begin: func(b *book) {
 		other := must(must(pki.NewCA(time.Now(), "Another Root")).Issue(time.Now(), pki.Leaf{Hosts: []string{hookHost}}))
@@ -135,6 +135,7 @@ var states = []state{
 		b.front.mood.Store(int32(proxyImpostor))
 		b.eaten(5)
 		b.front.mood.Store(int32(proxyPasses))
+		b.p.until(20*time.Second, "their absence is noticed", func(s botStatus) bool { return s.OpenHoles+s.Lost > 0 })
 		b.do("switch", "polling", "--reason", "updates are lost")
 	}, mend: func(*book) { time.Sleep(6 * time.Second) /* the page asks for the last five seconds */ }},
 	{page: "intake_stalled", begin: func(b *book) {

@@ -10,11 +10,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"dualgram/chaos/drill"
 	"dualgram/runbooks"
 )
 
@@ -124,32 +124,41 @@ func TestRunbookTasks(t *testing.T) {
 	}
 }
 
-// drillsPerHost is how many drills one host is asked for: each answer takes as long
-// as the steady state has to hold, and there is one at a time for a bot.
-const drillsPerHost = 3
-
 // TestRunbookDrills asks for every shipped drill whether it may begin on a host that
 // is well.
 func TestRunbookDrills(t *testing.T) {
-	t.Parallel()
-	var pages []*runbooks.Page
+	b := &book{world: newWorld(t)}
+	b.start()
+	b.p.until(60*time.Second, "a proven webhook", func(s botStatus) bool { return s.Phase == "webhook" && !s.Trial })
 	for _, p := range runbooks.List() {
 		if p.Kind == runbooks.Drill {
-			pages = append(pages, p)
+			for _, f := range p.Fences {
+				b.step(f, runbooks.Bad, bookState)
+			}
 		}
 	}
-	for some := range slices.Chunk(pages, drillsPerHost) {
-		t.Run(some[0].Name, func(t *testing.T) {
-			b := &book{world: newWorld(t)}
-			b.start()
-			b.p.until(60*time.Second, "a proven webhook", func(s botStatus) bool { return s.Phase == "webhook" && !s.Trial })
-			for _, p := range some {
-				for _, f := range p.Fences {
-					b.step(f, runbooks.Bad, bookState)
-				}
-			}
-		})
+}
+
+// impatientDrills writes the shipped drills anew, with a steady state that has to hold
+// for a second only.
+func (b *book) impatientDrills() string {
+	b.t.Helper()
+	dir := b.file("drills")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		b.t.Fatal(err)
 	}
+	for _, e := range drill.Templates() {
+		_, source, err := drill.Template(e.Name)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		short := strings.Replace(string(source), "hold: 10s", "hold: 1s", 1)
+		if short == string(source) {
+			b.t.Fatalf("%s: its steady state has to hold for another time than 10s", e.Name)
+		}
+		b.write("drills/"+e.Name+".yaml", short)
+	}
+	return dir
 }
 
 // play goes through the page.
@@ -165,7 +174,7 @@ func (b *book) play() {
 func (b *book) start() {
 	b.api = newRelay(b.t, b.world.api.addr)
 	b.conf.API = "http://" + b.api.addr
-	b.conf.More = "chaos: {enabled: true, leashed: false}\ndrills: {quiet_after_start: 0s, quiet_after_error: 0s}"
+	b.conf.More = "chaos: {enabled: true, leashed: false}\ndrills: {quiet_after_start: 0s, quiet_after_error: 0s, experiments: " + b.impatientDrills() + "}"
 	if b.state.front {
 		b.front = b.newFront()
 	}

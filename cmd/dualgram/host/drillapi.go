@@ -64,7 +64,7 @@ func (h *Host) drillRoutes() []console.Route {
 			console.WriteJSON(w, http.StatusOK, out)
 		})
 	}
-	lever := func(pull func(context.Context, *drill.Drills, drill.Who) error) http.Handler {
+	lever := func(halt bool) http.Handler {
 		return get(func(r *http.Request) (any, error) {
 			var q LeverRequest
 			if err := readJSON(r, &q); err != nil {
@@ -74,15 +74,8 @@ func (h *Host) drillRoutes() []console.Route {
 			if err != nil {
 				return nil, err
 			}
-			q.Reason = config.Redact(reason)
-			var errs []error
-			for _, o := range h.offices {
-				if o.err == nil {
-					errs = append(errs, pull(r.Context(), o.drills, whoAsks(r, q.Reason)))
-				}
-			}
-			if err := errors.Join(errs...); err != nil {
-				return nil, &console.Failure{Code: console.CodeNotSaved, Message: "it could not be saved, and a restart forgets it: " + err.Error(), Fix: "free or repair the disk of the store", Err: err}
+			if err := h.pull(r.Context(), halt, whoAsks(r, config.Redact(reason))); err != nil {
+				return nil, err
 			}
 			return h.drillsStatus(r.Context())
 		})
@@ -91,9 +84,9 @@ func (h *Host) drillRoutes() []console.Route {
 		{Pattern: "GET /v1/drills", Doc: "The drills under way, the halt lever, the schedules", Response: SchemaDrills,
 			Handler: get(func(r *http.Request) (any, error) { return h.drillsStatus(r.Context()) })},
 		{Pattern: "POST /v1/drills/halt", Doc: "End the drills under way, and let none begin", Request: SchemaDrillLever, Response: SchemaDrills,
-			Handler: lever(func(ctx context.Context, d *drill.Drills, who drill.Who) error { return d.Halt(ctx, who) })},
+			Handler: lever(true)},
 		{Pattern: "POST /v1/drills/resume", Doc: "Let drills run again", Request: SchemaDrillLever, Response: SchemaDrills,
-			Handler: lever(func(ctx context.Context, d *drill.Drills, who drill.Who) error { return d.Resume(ctx, who) })},
+			Handler: lever(false)},
 		{Pattern: "GET /v1/bots/{name}/drills", Doc: "The runs of the past, and whether their chain is whole", Response: SchemaDrillHistory,
 			Handler: get(func(r *http.Request) (any, error) {
 				o, err := h.office(r.PathValue("name"))

@@ -101,14 +101,29 @@ func (h *Host) runDrills(ctx context.Context, wg *sync.WaitGroup) {
 }
 
 // HaltDrills pulls the halt lever of every bot.
-func (h *Host) HaltDrills(ctx context.Context, who drill.Who) error {
+func (h *Host) HaltDrills(ctx context.Context, who drill.Who) error { return h.pull(ctx, true, who) }
+
+// pull moves the lever of every bot, and writes into the journals who did. What can't
+// be written down is done all the same: the lever is for emergencies.
+func (h *Host) pull(ctx context.Context, halt bool, who drill.Who) error {
+	if h.sup == nil {
+		return errStarting
+	}
+	name, move := "drills_resume", (*drill.Drills).Resume
+	if halt {
+		name, move = "drills_halt", (*drill.Drills).Halt
+	}
 	var errs []error
 	for _, o := range h.offices {
 		if o.err == nil {
-			errs = append(errs, o.drills.Halt(ctx, who))
+			errs = append(errs, move(o.drills, ctx, who))
 		}
 	}
-	return errors.Join(errs...)
+	errs = append(errs, h.sup.Audit(ctx, supervisor.Audited{Name: name, Reason: who.Reason, By: console.Caller{User: who.User, UID: who.UID, PID: who.PID}}))
+	if err := errors.Join(errs...); err != nil {
+		return &console.Failure{Code: console.CodeNotSaved, Message: "it could not be saved, and a restart forgets it: " + err.Error(), Fix: "free or repair the disk of the store", Err: err}
+	}
+	return nil
 }
 
 // office returns that of a bot.

@@ -33,8 +33,8 @@ var factFiles = []string{
 // maxFact bounds one of them.
 const maxFact = 16 << 10
 
-// HostFacts gathers them.
-func HostFacts() Facts {
+// MachineFacts gathers them.
+func MachineFacts() Facts {
 	f := Facts{At: time.Now(), OS: runtime.GOOS, Arch: runtime.GOARCH, CPUs: runtime.NumCPU(), MaxPro: runtime.GOMAXPROCS(0),
 		PID: os.Getpid(), UID: os.Geteuid(), FileLimit: FileLimit(), Texts: map[string]string{}}
 	if list, err := os.ReadDir("/proc/self/fd"); err == nil {

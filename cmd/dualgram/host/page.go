@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"html/template"
 	"net/http"
 	"os"
@@ -182,31 +181,14 @@ func (p *pageDrills) Begin(ctx context.Context, q page.DrillOrder) error {
 
 // Halt implements [page.Drills].
 func (p *pageDrills) Halt(ctx context.Context, by console.Caller, reason string) error {
-	return p.pull(func(o *drillOffice) error { return o.drills.Halt(ctx, whoPulls(by, reason)) })
+	return p.h.pull(ctx, true, whoPulls(by, reason))
 }
 
 // Resume implements [page.Drills].
 func (p *pageDrills) Resume(ctx context.Context, by console.Caller, reason string) error {
-	return p.pull(func(o *drillOffice) error { return o.drills.Resume(ctx, whoPulls(by, reason)) })
+	return p.h.pull(ctx, false, whoPulls(by, reason))
 }
 
 func whoPulls(by console.Caller, reason string) drill.Who {
 	return drill.Who{User: by.String(), UID: by.UID, Reason: reason}
-}
-
-// pull moves the lever of every bot.
-func (p *pageDrills) pull(lever func(*drillOffice) error) error {
-	if p.h.sup == nil {
-		return errStarting
-	}
-	var errs []error
-	for _, o := range p.h.offices {
-		if o.err == nil {
-			errs = append(errs, lever(o))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return &console.Failure{Code: console.CodeNotSaved, Message: "it could not be saved, and a restart forgets it: " + err.Error(), Fix: "free or repair the disk of the store", Err: err}
-	}
-	return nil
 }

@@ -49,7 +49,7 @@ var reportParts = []reportPart{
 	{"log.json", "what is logged", func(ctx context.Context, h *Host) (any, error) { return logOf{h}.Log(ctx) }},
 	{"goroutines.txt", "where each goroutine is", func(context.Context, *Host) (any, error) { return goroutines() }},
 	{"build.txt", "how this program was built", func(context.Context, *Host) (any, error) { return buildText(), nil }},
-	{"host.json", "the machine: processors, memory, load, limits", func(context.Context, *Host) (any, error) { return HostFacts(), nil }},
+	{"host.json", "the machine: processors, memory, load, limits", func(context.Context, *Host) (any, error) { return MachineFacts(), nil }},
 }
 
 // Parts implements [console.Reporter].
@@ -177,7 +177,7 @@ func (h *Host) inboxNumbers(ctx context.Context) (any, error) {
 // about this program, this machine and this configuration, which may be nil.
 func LocalReport(cfg *config.Config) (map[string][]byte, error) {
 	out := map[string][]byte{"build.txt": buildText()}
-	parts := map[string]any{"host.json": HostFacts()}
+	parts := map[string]any{"host.json": MachineFacts()}
 	if cfg != nil {
 		parts["config.json"] = reportConfig(cfg)
 	}

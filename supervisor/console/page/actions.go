@@ -13,6 +13,7 @@ import (
 	"unicode"
 
 	"dualgram/supervisor/console"
+	"dualgram/transport/botapi"
 )
 
 // Who tells whose request it is, for the journal. The listener has let it in.
@@ -163,6 +164,8 @@ func readOrder(w http.ResponseWriter, r *http.Request) (o order, err error) {
 	if o.Reason, err = console.CheckReason(r.PostForm.Get("reason"), true); err != nil {
 		return o, err
 	}
+	// Both are written down and shown.
+	o.Name, o.Reason = botapi.Redact(o.Name), botapi.Redact(o.Reason)
 	if o.Action.ID == "drill" && o.Experiment == "" {
 		return o, refuse("Which drill?", "Choose one of the form.")
 	}

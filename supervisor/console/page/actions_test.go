@@ -122,6 +122,28 @@ func TestActionsOfAnotherSite(t *testing.T) {
 	}
 }
 
+// A token that is pasted into the wrong field goes nowhere.
+func TestActionsRedact(t *testing.T) {
+	f := newFixture(time.Now())
+	token := "70000001:AAabcdefghijklmnopqrstuvwxyz01"
+	h := f.control()
+	form := "bot=orders&do=hold&reason=is+it+" + token + "&name=" + token
+	for _, path := range []string{"/act", "/confirm", "/?done=1"} {
+		method := "POST"
+		if path[1] == '?' {
+			method = "GET"
+		}
+		if w := get(h, method, path, form); strings.Contains(w.Body.String(), token) || w.Code >= 400 {
+			t.Errorf("%s: %d, or it holds the token", path, w.Code)
+		}
+	}
+	for _, o := range f.orders {
+		if strings.Contains(o.Reason+o.By.String(), token) {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
 // The results are bounded, and the latest are there.
 func TestResults(t *testing.T) {
 	var r results

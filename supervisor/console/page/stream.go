@@ -139,8 +139,12 @@ func (p *Page) join(ctx context.Context) (c *client, full bool, err error) {
 		return nil, false, err
 	}
 	all := make(map[string]string, len(regions))
+	alone := len(p.clients) == 0
 	for _, r := range regions {
 		all[r.ID] = r.HTML
+		if alone { // others still have to be told what has changed since the last tick
+			p.sent[r.ID] = r.key()
+		}
 	}
 	c = &client{messages: make(chan message, backlog), gone: make(chan struct{})}
 	c.messages <- p.message("hello", change{Boot: v.Started.Format(time.RFC3339Nano) + " " + p.t.hash, Title: v.Title, Now: v.Now, Regions: all})
