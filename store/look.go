@@ -18,8 +18,8 @@ const (
 	lookMost = defaultLockTimeout / 2
 )
 
-// ErrTooLarge: the store can't be read within the time for which Look may keep others
-// from opening it. Open has no such bound.
+// ErrTooLarge says that the store can't be read within the time for which Look may keep
+// others from opening it. Open has no such bound.
 var ErrTooLarge = errors.New("the store is too large to be looked at in passing")
 
 // Shape is what Look found.

@@ -91,6 +91,7 @@ var exitCodes = []helpCode{
 var moreCodes = map[string][]helpCode{
 	"drill run":    {{4, "the drill was aborted"}, {5, "the host did not come back"}, {6, "nothing was hit, so nothing was shown"}, {exitInterrupted, "interrupted"}},
 	"chaos inject": {{exitInterrupted, "interrupted with nothing to show"}},
+	"check":        {{exitInterrupted, "interrupted"}},
 }
 
 // help is what dualgram help --json prints, dualgram/help/v1.

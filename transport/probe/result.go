@@ -102,9 +102,9 @@ type Result struct {
 	// ever true if the address was given to Probe, or as Options.Address.
 	Impostor bool
 
-	Address  netip.AddrPort // dialled; zero if there was none to dial, or it isn't an IP address
-	Advice   []Finding
+	Address netip.AddrPort // dialled; zero if there was none to dial, or it isn't an IP address
+	Advice  []Finding
 	// NotBefore and NotAfter bound the certificate served; zero if none was.
 	NotBefore, NotAfter time.Time
-	Timings  Timings
+	Timings             Timings
 }

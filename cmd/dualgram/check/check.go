@@ -32,8 +32,8 @@ type Live interface {
 	Drills(ctx context.Context) (host.DrillsStatus, error)
 }
 
-// ErrNobody: there is no socket, or nobody listens on it. Any other error means that
-// somebody may.
+// ErrNobody says that there is no socket, or that nobody listens on it. Any other error
+// means that somebody may.
 var ErrNobody = errors.New("nobody answers on the control socket")
 
 // Options says what is checked, and from where. Config and Live are required.

@@ -15,7 +15,7 @@ func space(dir string) (Space, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return Space{}, err
 	}
-	unit := uint64(s.Bsize)                                                                 //nolint:unconvert // signed on some systems
+	unit := uint64(s.Bsize)
 	out := Space{Free: uint64(s.Bavail) * unit, Total: uint64(s.Blocks) * unit, Inodes: -1} //nolint:unconvert // so are these
 	if s.Files > 0 {
 		out.Inodes = int64(s.Ffree)

@@ -111,7 +111,7 @@ func certificateDir(cfg *config.Config, base string, names ...string) string {
 // CertificateFiles are those of the pair that the webhook's listener serves, which
 // may not be there yet if dualgram makes or obtains it; empty if TLS is off.
 func CertificateFiles(cfg *config.Config, w *config.Webhook) (certFile, keyFile string) {
-	dir := ""
+	var dir string
 	switch {
 	case w.TLS.Off:
 		return "", ""

@@ -138,7 +138,7 @@ func (v Values) Set(key, value string) error {
 	return &UnknownKeyError{Key: key}
 }
 
-// UnknownKeyError: there is no such threshold.
+// UnknownKeyError says that there is no such threshold.
 type UnknownKeyError struct{ Key string }
 
 // Error says so.
