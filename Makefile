@@ -98,7 +98,7 @@ lint: ## golangci-lint, which has to be installed
 dist: ## what is released, in .dist/: static binaries for four platforms, checksums
 	$(GO) run ./cmd/dualgram/dist -out .dist
 
-dist-check: ## one of them built twice, the second time elsewhere and from nothing: the same?
+dist-check: ## one of them built twice, the second time elsewhere: the same? (-cold compiles all again)
 	$(GO) run ./cmd/dualgram/dist -out bin/dist -platforms linux/amd64 -check
 
 deploy-check: ## what runbooks/deploy holds, with the tools that read it (root; caddy, systemd)
