@@ -282,7 +282,7 @@ func (p *process) until(most time.Duration, what string, cond func(botStatus) bo
 		}
 		last = b
 		if !cond(b) {
-			return fmt.Errorf("phase %s (trial %v, %s: %s), waiting %d, warnings %v", b.Phase, b.Trial, b.Reason, b.Evidence, b.Waiting, b.Warnings)
+			return fmt.Errorf("phase %s (trial %v, %s: %s), waiting %d, next: %s, warnings %v", b.Phase, b.Trial, b.Reason, b.Evidence, b.Waiting, b.Next, b.Warnings)
 		}
 		return nil
 	})

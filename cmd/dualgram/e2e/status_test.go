@@ -18,6 +18,7 @@ type status struct {
 }
 
 type botStatus struct {
+	Next                    string `json:"next"`
 	Name                    string
 	BotID                   int64 `json:"bot_id"`
 	Mode, Phase             string
