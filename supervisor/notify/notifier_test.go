@@ -79,6 +79,7 @@ func TestChannelsApart(t *testing.T) {
 	played(t, func(t *testing.T, good, bad *receiver, reports func() []Report, log *bytes.Buffer) {
 		bad.set(&Error{Op: "webhook", Err: errors.New("no way")})
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(good.got) != 1 || good.at[0] != 30*time.Second || good.got[0].Host != "web1" || good.got[0].Version != "v1" {
 			t.Errorf("the good one got %v at %v", good.got, good.at)
 		}
@@ -87,6 +88,7 @@ func TestChannelsApart(t *testing.T) {
 		}
 		bad.set(nil)
 		time.Sleep(11 * time.Minute)
+		synctest.Wait()
 		if len(bad.got) != 1 || len(bad.got[0].Items) != 1 {
 			t.Errorf("the bad one got %v", bad.got)
 		}
@@ -105,8 +107,11 @@ func TestChannelsApart(t *testing.T) {
 
 func TestHanging(t *testing.T) {
 	played(t, func(t *testing.T, good, bad *receiver, _ func() []Report, _ *bytes.Buffer) {
+		bad.mu.Lock()
 		bad.hang = true
+		bad.mu.Unlock()
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if len(good.got) != 1 || len(bad.at) < 2 || bad.at[1]-bad.at[0] < sendDeadline {
 			t.Errorf("good %d, bad tried at %v", len(good.got), bad.at)
 		}
@@ -118,6 +123,7 @@ func TestRetryAfterObeyed(t *testing.T) {
 	played(t, func(t *testing.T, _, bad *receiver, _ func() []Report, _ *bytes.Buffer) {
 		bad.set(&Error{Op: "telegram", RetryAfter: 47 * time.Minute})
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if len(bad.at) != 2 || bad.at[1]-bad.at[0] < 47*time.Minute || bad.at[1]-bad.at[0] > 47*time.Minute+2*look {
 			t.Errorf("tried at %v", bad.at)
 		}
