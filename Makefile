@@ -82,8 +82,18 @@ matrix-ci: ## its slice for CI, under 2 min, which only checks the bounds
 bench: ## durable intake, drain, idle cost; ratios within one run
 	@$(GO) run ./cmd/dualgram/bench
 
+# The supervisor's tests take the longest by far and run one after the other: two
+# processes share them. What only repeats in virtual time what other tests have done
+# once is left out.
+RACE := CGO_ENABLED=1 $(GO) test -race
 race: ## the tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short -timeout 20m ./...
+	@mkdir -p bin/race
+	$(RACE) -c -o bin/race/supervisor.test ./supervisor
+	cd supervisor && { \
+	  ../bin/race/supervisor.test -test.short -test.timeout 20m -test.run '^Test[A-G]' & one=$$!; \
+	  ../bin/race/supervisor.test -test.short -test.timeout 20m -test.skip '^Test([A-G]|Matrix$$|Simulate$$)' & two=$$!; \
+	  wait $$one && wait $$two || { wait; exit 1; }; }
+	$(RACE) -short -timeout 20m -skip '^TestOutage$$/^refused$$|^TestFlappingBuriesNothing$$' $$($(GO) list ./... | grep -v '/supervisor$$')
 
 fuzz: ## every fuzz target for FUZZ=10s
 	@set -e; for pkg in $$($(GO) list ./...); do \
