@@ -209,7 +209,7 @@ func (b *book) eaten(n int) {
 func (b *book) deviate() {
 	b.t.Helper()
 	_, drill, _ := b.cli("drill", "show", "probe-broken")
-	b.write("wrong.yaml", strings.NewReplacer("hold: 10s", "hold: 1s", "for: 90s", "for: 4s", "mode: webhook", "mode: polling\n  within: 2s").Replace(drill))
+	b.write("wrong.yaml", strings.NewReplacer("hold: 10s", "hold: 1s", "for: 90s", "for: 12s", "mode: webhook", "mode: polling\n  within: 2s").Replace(drill))
 	b.p.until(60*time.Second, "a proven webhook", func(s botStatus) bool { return s.Phase == "webhook" && !s.Trial })
 	code, out, errs := b.cli("drill", "run", b.file("wrong.yaml"), "--reason", "a page is tried", "--config", b.file("dualgram.yaml"))
 	if code != 1 {
