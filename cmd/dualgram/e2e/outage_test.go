@@ -23,7 +23,7 @@ type outage struct {
 }
 
 var outages = []outage{
-	{name: "connection refused, at the default pace", cause: "telegram_error",
+	{name: "connection refused, at the default pace", cause: "telegram_error stall",
 		prepare: func(w *world) *front { w.conf.Failover = "hold_down: 1s"; return nil },
 		begin:   func(w *world, _ *front) { w.path.set(pathRefused) },
 		heal:    func(w *world, _ *front) { w.path.set(pathOpen) }},
@@ -42,7 +42,7 @@ var outages = []outage{
 	{name: "a proxy no longer names the client", cause: "fail_rate", prepare: (*world).newFront,
 		begin: func(_ *world, f *front) { f.mood.Store(int32(proxyNameless)) },
 		heal:  func(_ *world, f *front) { f.mood.Store(int32(proxyPasses)) }},
-	{name: "refused, and one call to the Bot API is lost", cause: "telegram_error",
+	{name: "refused, and one call to the Bot API is lost", cause: "telegram_error stall",
 		begin: func(w *world, _ *front) {
 			w.path.set(pathRefused)
 			w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultLoseHang, Method: "deleteWebhook", Count: 1})
