@@ -115,7 +115,8 @@ func (b *Bot) readWebhook(now time.Time) []Reading {
 	b.arrived.mu.Unlock()
 	hole.Excused = b.excused(now, b.arrived.lastWithheld())
 
-	return []Reading{b.fail.read(), b.timeout(now), b.telegram.read(now, b.arrived.lastAcked(), b.state.Trial), again, stall, hole,
+	late := overdue(b.server.InFlight(b.opt.Name), b.state.Registered, now, b.opt.Thresholds.Timeout)
+	return []Reading{b.fail.read(), late, b.telegram.read(now, b.arrived.lastAcked(), b.state.Trial), again, stall, hole,
 		b.drift.read(b.driftSince)}
 }
 
@@ -232,16 +233,16 @@ func (b *Bot) setAt() time.Time {
 	return b.state.Registered
 }
 
-// timeout judges the deliveries in progress by their age. One that waits for the
-// ledger says something about the disk, not about the path.
-func (b *Bot) timeout(now time.Time) Reading {
+// overdue judges the deliveries in progress by their age, if they began after a
+// registration. The wait for the ledger says something about the disk and not about
+// the path, be it over or not.
+func overdue(flights []webhook.InFlight, registered, now time.Time, limit time.Duration) Reading {
 	r := Reading{Signal: SignalTimeout, Moves: true}
-	limit := b.opt.Thresholds.Timeout
 	var oldest time.Duration
 	n := 0
-	for _, f := range b.server.InFlight(b.opt.Name) {
-		age := now.Sub(f.Started)
-		if f.Stage == webhook.StageCommitting || age < limit/2 || f.Started.Before(b.state.Registered) {
+	for _, f := range flights {
+		age := now.Sub(f.Started) - f.Commit
+		if f.Stage == webhook.StageCommitting || age < limit/2 || f.Started.Before(registered) {
 			continue
 		}
 		n++

@@ -57,6 +57,29 @@ func TestStall(t *testing.T) {
 	}
 }
 
+func TestOverdue(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ago := func(s float64) time.Time { return now.Add(-time.Duration(s * float64(time.Second))) }
+	for name, c := range map[string]struct {
+		f    webhook.InFlight
+		want Level
+	}{
+		"fresh":                              {webhook.InFlight{Started: ago(0.9), Stage: webhook.StageReading}, Clear},
+		"half of the limit":                  {webhook.InFlight{Started: ago(1), Stage: webhook.StageReading}, Suspect},
+		"the limit":                          {webhook.InFlight{Started: ago(2), Stage: webhook.StageAnswering}, Tripped},
+		"waits for the ledger":               {webhook.InFlight{Started: ago(9), Stage: webhook.StageCommitting}, Clear},
+		"waited for the ledger until now":    {webhook.InFlight{Started: ago(9), Stage: webhook.StageAnswering, Commit: 8500 * time.Millisecond}, Clear},
+		"and then for the answer to be read": {webhook.InFlight{Started: ago(9), Stage: webhook.StageAnswering, Commit: 7 * time.Second}, Tripped},
+		"of an earlier registration":         {webhook.InFlight{Started: ago(61), Stage: webhook.StageReading}, Clear},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if r := overdue([]webhook.InFlight{c.f}, ago(60), now, 2*time.Second); r.Level != c.want || (r.Evidence == "") != (c.want == Clear) {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
 func TestFailRate(t *testing.T) {
 	const ok, bad, other = 'o', 'X', '-' // taken, our fault, not the path's
 	for _, c := range []struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -226,6 +227,32 @@ func TestInFlightAndArrivals(t *testing.T) {
 		if in := g.s.InFlight("nobody"); in != nil || g.s.Arrivals("nobody") != (Arrivals{}) {
 			t.Error("an unknown bot has requests")
 		}
+	})
+}
+
+// An answer that is stuck after a slow commit has waited for the disk most of its age.
+func TestInFlightCommit(t *testing.T) {
+	wrap := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			time.Sleep(5 * time.Second)
+		})
+	}
+	inBubble(t, Options{WrapHandler: wrap}, nil, func(g *rig) {
+		g.sink.accept = func(context.Context, transport.Batch) (transport.Receipt, error) {
+			time.Sleep(3 * time.Second)
+			return transport.Receipt{}, nil
+		}
+		p := g.dial(telegram)
+		p.send(post(body))
+		for _, want := range []InFlight{{Stage: StageCommitting}, {Stage: StageAnswering, Commit: 3 * time.Second}} {
+			synctest.Wait()
+			if in := g.s.InFlight("orders"); len(in) != 1 || in[0].Stage != want.Stage || in[0].Commit != want.Commit {
+				t.Errorf("in flight %+v, not %+v", in, want)
+			}
+			time.Sleep(4 * time.Second)
+		}
+		p.answer()
 	})
 }
 

@@ -34,7 +34,8 @@ type request struct {
 	w     http.ResponseWriter // net/http's own
 
 	stage   atomic.Uint32
-	id      int64 // valid once known is true
+	commit  atomic.Int64 // how long the commit took, once it is over; ns
+	id      int64        // valid once known is true
 	known   atomic.Bool
 	passed  bool // path, address, method and secret are in order
 	listed  bool // in route.flight
@@ -212,7 +213,9 @@ func (s *Server) take(q *request, w http.ResponseWriter, r *http.Request) {
 	q.updates[0] = u
 	dirty := q.dirty
 	q.dirty = true // unless Accept returns, and without an error
-	receipt, err := q.route.Sink.Accept(ctx, transport.Batch{Source: transport.SourceWebhook, ReceivedAt: time.Now(), Updates: q.updates[:]})
+	begun := time.Now()
+	receipt, err := q.route.Sink.Accept(ctx, transport.Batch{Source: transport.SourceWebhook, ReceivedAt: begun, Updates: q.updates[:]})
+	q.commit.Store(int64(time.Since(begun)))
 	if err != nil {
 		q.out.Cause, q.out.Err = CauseStoreFailed, err
 		q.answer(w, http.StatusServiceUnavailable)

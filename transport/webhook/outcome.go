@@ -139,7 +139,10 @@ type InFlight struct {
 	UpdateID int64 // means something only if HasID is true
 	HasID    bool
 	Started  time.Time // when its headers were complete
-	Remote   string
+	// Commit is how long its commit took, once that is over: the part of its age
+	// that says nothing about the path.
+	Commit time.Duration
+	Remote string
 }
 
 // Arrivals answers whether Telegram gets through at all: no authenticated POST

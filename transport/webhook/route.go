@@ -181,6 +181,7 @@ func (f *flight) list(bot string) []InFlight {
 	out := make([]InFlight, 0, f.n)
 	for q := f.oldest; q != nil; q = q.next {
 		in := InFlight{Bot: bot, Stage: Stage(q.stage.Load()), Started: q.out.HeadersAt, Remote: q.out.Remote}
+		in.Commit = time.Duration(q.commit.Load()) // after the stage, which is set after it
 		if q.known.Load() {
 			in.UpdateID, in.HasID = q.id, true
 		}
