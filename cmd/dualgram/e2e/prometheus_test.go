@@ -32,8 +32,14 @@ type prometheus struct {
 	base string
 }
 
-// watch starts a Prometheus with the rules.
+// watch starts a Prometheus that scrapes the world's dualgram.
 func (w *world) watch() *prometheus {
+	w.t.Helper()
+	return w.watchAt("static_configs: [{targets: ["+w.conf.Observe+"]}]", quickRules)
+}
+
+// watchAt starts a Prometheus with the rules.
+func (w *world) watchAt(targets string, thresholds []string) *prometheus {
 	w.t.Helper()
 	for _, tool := range []string{"prometheus", "promtool"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -41,7 +47,7 @@ func (w *world) watch() *prometheus {
 		}
 	}
 	args := []string{"rules"}
-	for _, r := range quickRules {
+	for _, r := range thresholds {
 		args = append(args, "--threshold", r)
 	}
 	code, rules, errs := w.cli(args...)
@@ -54,7 +60,7 @@ global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [rules.yaml]
 scrape_configs:
   - job_name: dualgram
-    static_configs: [{targets: ["`+w.conf.Observe+`"]}]
+    `+targets+`
 `)
 	addr := freeAddr(w.t)
 	cmd := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+w.file("tsdb"), "--web.listen-address="+addr, "--log.level=warn")
