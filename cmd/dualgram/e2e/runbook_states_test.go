@@ -20,9 +20,7 @@ import (
 )
 
 // unplayed are the alerts whose pages can't be played here, and why.
-var unplayed = map[string]string{
-	"drill_overdue": "a drill is overdue after two periods of its schedule, which are minutes at least",
-}
+var unplayed = map[string]string{}
 
 // states are those of the pages: how a host gets there, and the part of the repair
 // that happens elsewhere.
@@ -172,8 +170,10 @@ var states = []state{
 		poison := b.push(666)
 		b.bot.refusing(func(id int64) bool { return id == poison })
 	}, mend: func(b *book) { b.bot.refusing(nil) }},
-	{page: "store_filling", calm: true},
-	{page: "io_pressure", calm: true},
+	{page: "store_filling", disk: "320m", begin: (*book).fill, mend: (*book).free},
+	// Other processes make real pressure, and a test can't. It is played as the page's
+	// drill makes it: with commits that wait for the disk.
+	{page: "io_pressure", begin: func(b *book) { b.inject("store.slow", "--delay", "2s") }, mend: (*book).clear},
 	{page: "dead_letters", conf: func(w *world) {
 		w.conf.Deliver = "{forward: {url: " + w.bot.url + ", timeout: 3s}, max_attempts: 2, bury_after: 1s}"
 	}, begin: func(b *book) {
@@ -186,7 +186,8 @@ var states = []state{
 		}
 	}},
 	{page: "drill_stuck", begin: func(b *book) { b.inject("probe.fail") }},
-	{page: "drill_deviated", calm: true, begin: (*book).deviate},
+	deviated(),
+	overdue(),
 	{page: "notify_failing", begin: func(b *book) { b.do("hold", "--reason", "moving the proxy") }, conf: func(w *world) {
 		w.conf.More += "\nnotify: {webhook: {url_file: " + w.write("hook", "http://"+freeAddr(w.t)+"/hook\n") + "}}"
 	}, mend: func(b *book) {
@@ -194,7 +195,7 @@ var states = []state{
 		addr, _, _ := strings.Cut(strings.TrimPrefix(string(raw), "http://"), "/")
 		serve(b.t, must(listenAt(addr)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	}},
-	{page: "watchdog", calm: true},
+	{page: "watchdog", mend: func(b *book) { b.watch(b.prom) }},
 }
 
 // started waits until updates arrive.
@@ -220,15 +221,35 @@ func (b *book) eaten(n int) {
 	})
 }
 
-// deviate runs a drill that expects what can't be.
-func (b *book) deviate() {
+// filler takes most of a disk.
+const filler = "filler"
+
+// onDisk starts the host with its store on a file system of its own.
+func (b *book) onDisk(size string) {
 	b.t.Helper()
-	_, drill, _ := b.cli("drill", "show", "probe-broken")
-	b.write("wrong.yaml", strings.NewReplacer("hold: 10s", "hold: 1s", "for: 90s", "for: 12s", "mode: webhook", "mode: polling\n  within: 2s").Replace(drill))
-	b.p.until(60*time.Second, "a proven webhook", func(s botStatus) bool { return s.Phase == "webhook" && !s.Trial })
-	code, out, errs := b.cli("drill", "run", b.file("wrong.yaml"), "--reason", "a page is tried", "--config", b.file("dualgram.yaml"))
-	if code != 1 {
-		b.t.Fatalf("the drill: %d %s%s", code, out, errs)
+	if err := tryOwnMounts(); err != nil {
+		b.t.Fatalf("this system lets nobody mount a file system of his own: %v", err)
+	}
+	b.data = b.file("disk")
+	if err := os.Mkdir(b.data, 0o700); err != nil {
+		b.t.Fatal(err)
+	}
+	b.conf.Store = b.data + "/dualgram.db"
+	b.p, b.inside = b.runOnTmpfs(b.data, size)
+}
+
+// fill leaves less than 256 MiB of 320.
+func (b *book) fill() {
+	b.t.Helper()
+	if err := os.WriteFile(b.inside+"/"+filler, make([]byte, 128<<20), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *book) free() {
+	b.t.Helper()
+	if err := os.Remove(b.inside + "/" + filler); err != nil {
+		b.t.Fatal(err)
 	}
 }
 
