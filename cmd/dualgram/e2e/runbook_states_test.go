@@ -19,9 +19,6 @@ import (
 	"dualgram/transport/acme/acmetest"
 )
 
-// unplayed are the alerts whose pages can't be played here, and why.
-var unplayed = map[string]string{}
-
 // states are those of the pages: how a host gets there, and the part of the repair
 // that happens elsewhere.
 var states = []state{

@@ -79,7 +79,7 @@ type book struct {
 
 func TestRunbooks(t *testing.T) {
 	t.Parallel()
-	for _, tool := range []string{"curl", "nsenter", "prometheus", "promtool"} {
+	for _, tool := range []string{"curl", "nsenter"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatal(err)
 		}
@@ -103,12 +103,7 @@ func TestEveryPageIsPlayed(t *testing.T) {
 		played[s.page] = true
 	}
 	for _, p := range runbooks.List() {
-		why, excused := unplayed[p.Name]
-		switch {
-		case p.Kind != runbooks.Alert:
-		case played[p.Name] && excused:
-			t.Errorf("%s is played, and excused: %s", p.Name, why)
-		case !played[p.Name] && !excused:
+		if p.Kind == runbooks.Alert && !played[p.Name] {
 			t.Errorf("%s is not played", p.Name)
 		}
 	}
