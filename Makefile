@@ -36,7 +36,7 @@ dashboards: ## write runbooks/dashboards anew from their Go code
 	$(GO) run -tags dashboards ./cmd/dualgram/dashboards runbooks/dashboards
 
 prometheus: ## a real Prometheus watches a real dualgram through outages (Debian: prometheus)
-	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags prometheus -timeout 5m -run '^TestPrometheus$$'
+	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags prometheus -timeout 8m -run '^Test(Prometheus|Alarms)$$'
 
 # What axe-core is to the page's accessibility; npm brings it.
 AXE := bin/browser/node_modules/axe-core/axe.min.js

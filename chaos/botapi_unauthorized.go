@@ -4,12 +4,14 @@ import "net/http"
 
 func botapiUnauthorized() kind {
 	return kind{Info{
-		Kind:   "botapi.unauthorized",
-		Layer:  "botapi",
-		Unit:   "call",
-		Doc:    "The Bot API answers 401, as after the token was revoked. dualgram then takes nothing in: that is what it does about a real one.",
-		Delay:  "time before the answer",
-		Params: []Param{methodsParam},
+		Kind:  "botapi.unauthorized",
+		Layer: "botapi",
+		Unit:  "call",
+		Doc: "The Bot API answers 401, as after the token was revoked. dualgram then leaves Telegram alone until it answers again; what Telegram " +
+			"still delivers is taken.",
+		Delay:    "time before the answer",
+		Params:   []Param{methodsParam},
+		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
 		return instead(p, func(_ *fault, req *http.Request) (*http.Response, error) {
 			return apiError(req, http.StatusUnauthorized, "Unauthorized", 0), nil

@@ -116,8 +116,8 @@ func catalogue() []kind {
 	return []kind{
 		netBlackhole(), netRefuse(), netReset(), netSlow(), netLossApprox(), netStopAccept(), netAcceptError(),
 		tlsExpired(), tlsWrongHost(), tlsIncompleteChain(), tlsHandshakeStall(), tlsOldVersion(),
-		httpStatus(), httpSlow(), httpHang(), httpWrongSecret(), httpPanic(), httpAnswerLost(),
-		botapi429(), botapi5xx(), botapiHTML(), botapiHang(), botapiReset(), botapiAnswerLost(), botapiConflict(), botapiDNS(), botapiUnauthorized(),
+		httpStatus(), httpSlow(), httpHang(), httpWrongSecret(), httpPanic(), httpAnswerLost(), httpImpostor(), httpSwallow(),
+		botapi429(), botapi5xx(), botapiHTML(), botapiHang(), botapiReset(), botapiAnswerLost(), botapiConflict(), botapiDNS(), botapiUnauthorized(), botapiForeignWebhook(),
 		dialDNS(), dialRefused(), dialHang(),
 		probeFail(),
 		clockOffset(),

@@ -47,8 +47,10 @@
 //	latency, a narrow line, drips; loss                       net.slow; net.loss_approx
 //	slow, hanging, failing, panicking handler                 http.slow, http.hang, http.status, http.panic
 //	another secret; duplicates, as an answer is lost          http.wrong_secret; http.answer_lost
+//	somebody else answers: our probe; for real, with losses   http.impostor; http.swallow
 //	Bot API: 429, 5xx, HTML, 401, each 409                    botapi.429, botapi.5xx, botapi.html, botapi.unauthorized, botapi.conflict
 //	Bot API: hangs, is reset, is intercepted                  botapi.hang, botapi.reset
+//	Bot API: shows somebody else's webhook                    botapi.foreign_webhook
 //	Bot API: the answer is lost, cut short, comes in drips    botapi.answer_lost
 //	names on the way out: gone, IPv6 only, somebody else's    botapi.dns, dial.dns
 //	names on the way in: as our probe sees them               probe.fail

@@ -100,7 +100,8 @@ func TestList(t *testing.T) {
 
 // Every kind is described, and has a test of its effect.
 func TestCatalogue(t *testing.T) {
-	tested := map[Kind]bool{"crash.at": true, "probe.fail": true, "clock.offset": true}
+	tested := map[Kind]bool{"crash.at": true, "probe.fail": true, "clock.offset": true, // TestStrangers, TestForeignWebhook:
+		"http.impostor": true, "http.swallow": true, "botapi.foreign_webhook": true}
 	for _, e := range serverEffects() {
 		tested[e.spec.Kind] = true
 	}

@@ -328,8 +328,11 @@ func (j *Journal) deviations() (out []string) {
 			out = append(out, fmt.Sprintf("the warning %s was shown", c))
 		}
 	}
+	if x.Loses && j.Counts.Lost == 0 {
+		out = append(out, "no update was counted as lost, and some were lost on purpose")
+	}
 	if s := j.Simulator; s != nil && s.Books != nil {
-		out = append(out, s.Books.problems()...)
+		out = append(out, s.Books.problems(x, j.Counts.Lost)...)
 		switch took := s.Books.Switch; {
 		case x.Mode != "polling":
 		case took == nil:

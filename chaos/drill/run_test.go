@@ -406,6 +406,29 @@ func TestBooks(t *testing.T) {
 	}
 }
 
+// TestLoses: updates that are lost on purpose have to be counted, all of them.
+func TestLoses(t *testing.T) {
+	details := []string{"lost: update 7"}
+	for name, c := range map[string]struct {
+		books   Books
+		counted int64
+		loses   bool
+		says    []string
+	}{
+		"all counted":   {Books{Sent: 9, Lost: 3, Details: details}, 3, true, nil},
+		"one missed":    {Books{Sent: 9, Lost: 3, Details: details}, 2, true, []string{"by the simulator's books, 3 of 9 updates were lost", "lost: update 7"}},
+		"one too many":  {Books{Sent: 9, Lost: 3, Details: details}, 4, true, []string{"by the simulator's books, 3 of 9 updates were lost", "lost: update 7"}},
+		"none counted":  {Books{Sent: 9, Lost: 0}, 0, true, []string{"no update was counted as lost, and some were lost on purpose"}},
+		"more is wrong": {Books{Sent: 9, Lost: 3, Doubled: 1, Details: details}, 3, true, []string{"by the simulator's books, 1 of 9 updates came to the bot more than once", "lost: update 7"}},
+		"not meant":     {Books{Sent: 9, Lost: 3, Details: details}, 3, false, []string{"by the simulator's books, 3 of 9 updates were lost", "lost: update 7"}},
+	} {
+		j := &Journal{Experiment: Experiment{Expect: Expect{Loses: c.loses}}, Counts: Counts{Lost: c.counted}, Simulator: &Simulator{Books: &c.books}}
+		if got := j.deviations(); !slices.Equal(got, c.says) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 // planner is a host that knows beforehand which faults it can carry out.
 type planner struct {
 	*fakeHost

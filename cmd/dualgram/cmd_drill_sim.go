@@ -29,13 +29,14 @@ const (
 
 // rehearsal is a drill that is to be run on a simulator of its own.
 type rehearsal struct {
-	request    host.DrillRequest
-	experiment *drill.Experiment
-	rate       float64
-	chats      int
-	keep       string
-	length     time.Duration // of the method
-	many       bool          // others run beside it
+	request     host.DrillRequest
+	experiment  *drill.Experiment
+	rate        float64
+	chats       int
+	keep        string
+	length      time.Duration // of the method
+	many        bool          // others run beside it
+	destructive bool          // a fault of it is
 }
 
 // newRehearsal checks what is asked for.
@@ -72,7 +73,11 @@ func newRehearsal(q host.DrillRequest, e *drill.Experiment, f *drillRunFlags) (*
 	}
 	for _, a := range e.Method {
 		i := slices.IndexFunc(chaos.Kinds(), func(k chaos.Info) bool { return k.Kind == a.Fault })
-		if i >= 0 && chaos.Kinds()[i].Destructive {
+		if i < 0 || !chaos.Kinds()[i].Destructive {
+			continue
+		}
+		r.destructive = true
+		if chaos.Kinds()[i].Layer == "crash" {
 			return nil, misuse(fmt.Sprintf("%s can't be rehearsed with --sim: it would end this command", a.Fault), "run it against a dualgram of its own: dualgram sim, dualgram run, dualgram drill run")
 		}
 	}
@@ -82,7 +87,7 @@ func newRehearsal(q host.DrillRequest, e *drill.Experiment, f *drillRunFlags) (*
 // play runs the drill on a world that is made for it and removed afterwards. started
 // and view are told what happens; ended gets the evidence while the host still lives.
 func (r *rehearsal) play(ctx context.Context, started func(*stage.Rehearsal), view func(drill.Progress), ended func(*control, string, host.DrillLine) error) (err error) {
-	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length, Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Memory: r.many, Version: version().Version,
+	w, err := stage.NewRehearsal(ctx, stage.RehearsalOptions{Length: r.length, Rate: r.rate, Chats: r.chats, Seed: r.request.Seed, Dir: r.keep, Memory: r.many, Destructive: r.destructive, Version: version().Version,
 		Logger: func(w io.Writer) zerolog.Logger {
 			log, _ := newLogger(w, config.Log{Level: "info", Format: "json"}, false)
 			return log

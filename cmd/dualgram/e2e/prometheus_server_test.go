@@ -18,8 +18,9 @@ type prometheus struct {
 }
 
 // watch starts a Prometheus at the address, with the rules that `dualgram rules`
-// prints for the thresholds. It scrapes and evaluates every second.
-func (w *world) watch(addr string, thresholds ...string) *prometheus {
+// prints for the thresholds. It scrapes and evaluates every second. targets is how it
+// finds what it scrapes, one line of a scrape configuration; see [world.itself].
+func (w *world) watch(addr, targets string, thresholds ...string) *prometheus {
 	w.t.Helper()
 	for _, tool := range []string{"prometheus", "promtool"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -40,7 +41,7 @@ global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [rules.yaml]
 scrape_configs:
   - job_name: dualgram
-    static_configs: [{targets: ["`+w.conf.Observe+`"]}]
+    `+targets+`
 `)
 	cmd := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+w.file("tsdb"), "--web.listen-address="+addr, "--log.level=warn")
 	cmd.Env = environment()
@@ -59,6 +60,9 @@ scrape_configs:
 	})
 	return p
 }
+
+// itself lets Prometheus scrape the world's dualgram.
+func (w *world) itself() string { return "static_configs: [{targets: [" + w.conf.Observe + "]}]" }
 
 // get asks the HTTP API.
 func (p *prometheus) get(path string, into any) error {

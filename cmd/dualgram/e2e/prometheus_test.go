@@ -87,7 +87,7 @@ func TestPrometheus(t *testing.T) {
 	w.conf.Failover = "hold_down: 4s, info_interval: 500ms"
 	w.conf.More = "chaos: {enabled: true, leashed: false}"
 	p := w.run()
-	prom := w.watch(freeAddr(w.t), quickRules...)
+	prom := w.watch(freeAddr(t), w.itself(), quickRules...)
 	w.steady(p)
 	// Prometheus begins to scrape some seconds after it is ready.
 	eventually(t, 20*time.Second, "two scrapes", func() error {

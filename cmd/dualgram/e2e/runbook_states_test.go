@@ -192,7 +192,7 @@ var states = []state{
 		addr, _, _ := strings.Cut(strings.TrimPrefix(string(raw), "http://"), "/")
 		serve(b.t, must(listenAt(addr)), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	}},
-	{page: "watchdog", mend: func(b *book) { b.watch(b.prom) }},
+	{page: "watchdog", mend: func(b *book) { b.watch(b.prom, b.itself()) }},
 }
 
 // started waits until updates arrive.

@@ -79,7 +79,7 @@ func TestDrillSchedules(t *testing.T) {
 // where it stands and what to do.
 func TestOddSchedules(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "revoked.yaml"), []byte(strings.NewReplacer("name: short", "name: revoked", "http.status", "botapi.unauthorized").Replace(shortDrill)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "unsafe.yaml"), []byte(strings.NewReplacer("name: short", "name: unsafe", "http.status", "botapi.answer_lost").Replace(shortDrill)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
@@ -101,7 +101,7 @@ func TestOddSchedules(t *testing.T) {
 		"too often by the jitter": {func(c *config.Config, s *config.Schedule) {
 			s.Cron, c.Drills.MinInterval = "30 10 * * TUE", 7*24*time.Hour-time.Hour
 		}, "drill_too_often", "jitter"},
-		"not for production": {func(_ *config.Config, s *config.Schedule) { s.Experiment = "revoked" }, "drill_not_for_production", "botapi.unauthorized"},
+		"not for production": {func(_ *config.Config, s *config.Schedule) { s.Experiment = "unsafe" }, "drill_not_for_production", "botapi.answer_lost"},
 		"without a webhook":  {func(c *config.Config, _ *config.Schedule) { c.Bots[0].Webhook.Off = true }, "drill_without_webhook", "bot a"},
 	} {
 		cfg := config.Defaults()

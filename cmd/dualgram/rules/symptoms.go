@@ -137,7 +137,7 @@ func drillRuns(outcomes, by string) string {
 func burns() []Alert {
 	var all []Alert
 	for _, b := range []struct{ long, short, factor, severity, wait, seconds string }{
-		{"1h", "5m", "14.4", "critical", "2m", "3600"},
+		{"1h", "5m", "14.4", "critical", "${webhook_error_burn.for}", "3600"},
 		{"6h", "30m", "6", "critical", "15m", "21600"},
 		{"1d", "2h", "3", "warning", "1h", "86400"},
 		{"3d", "6h", "1", "warning", "3h", "259200"},

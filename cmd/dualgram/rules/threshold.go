@@ -50,6 +50,7 @@ var fixed = []Threshold{
 	{"flapping.window", "30m", Duration, "in which they are counted"},
 	{"webhook_error_burn.budget", "0.001", Number, "share of deliveries that may be answered badly over a month"},
 	{"webhook_error_burn.min_requests", "100", Number, "deliveries in the long window without which nothing is said"},
+	{"webhook_error_burn.for", "2m", Duration, "how long the fastest burn, that of an hour's window, must have lasted"},
 	{"intake_slow.seconds", "0.5", Number, "95th percentile from request headers to the first byte of the answer"},
 	{"intake_slow.min_requests", "20", Number, "deliveries in 5 minutes without which nothing is said"},
 	{"intake_slow.for", "5m", Duration, "how long that must have lasted"},

@@ -50,9 +50,11 @@ type RehearsalOptions struct {
 	Dir string
 	// Memory keeps a temporary directory in memory where there is a file system for
 	// it, so that many rehearsals don't wait for one disk.
-	Memory  bool
-	Version string
-	Logger  func(io.Writer) zerolog.Logger
+	Memory bool
+	// Destructive allows faults that are marked so.
+	Destructive bool
+	Version     string
+	Logger      func(io.Writer) zerolog.Logger
 }
 
 // Rehearsal is a [Stage] on which a drill can be run over the control socket, as on
@@ -107,7 +109,7 @@ func NewRehearsal(ctx context.Context, o RehearsalOptions) (_ *Rehearsal, err er
 	holdDown := HoldDownFor(o.Length)
 	r.simulator = drill.Simulator{Rate: o.Rate, Chats: o.Chats, Shortened: shortened(holdDown)}
 	r.Stage, err = New(ctx, Options{Name: r.Bot, Dir: r.Dir, Socket: r.Socket, Seed: o.Seed, HoldDown: holdDown, Probe: true, Version: o.Version, Logger: o.Logger,
-		More:      "chaos: {enabled: true, leashed: false}\ndrills: {quiet_after_start: 0s, quiet_after_error: 0s}\n",
+		More:      fmt.Sprintf("chaos: {enabled: true, leashed: false, destructive: %t}\n", o.Destructive) + "drills: {quiet_after_start: 0s, quiet_after_error: 0s}\n",
 		Simulated: &host.Simulated{Simulator: r.simulator, Compare: r.Books}})
 	if err != nil {
 		return nil, err
