@@ -3,9 +3,7 @@
 package e2e_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os/exec"
 	"time"
@@ -63,28 +61,3 @@ scrape_configs:
 
 // itself lets Prometheus scrape the world's dualgram.
 func (w *world) itself() string { return "static_configs: [{targets: [" + w.conf.Observe + "]}]" }
-
-// get asks the HTTP API.
-func (p *prometheus) get(path string, into any) error {
-	resp, err := http.Get(p.base + path)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	p.w.vault.search(p.w.t, "prometheus "+path, string(raw))
-	answer := struct {
-		Status, Error string
-		Data          any
-	}{Data: into}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return fmt.Errorf("%w: %.200s", err, raw)
-	}
-	if answer.Status != "success" {
-		return fmt.Errorf("%s: %s", path, answer.Error)
-	}
-	return nil
-}

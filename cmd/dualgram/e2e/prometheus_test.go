@@ -5,6 +5,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,6 +25,31 @@ import (
 // dualgram keeps its ten.
 var quickRules = []string{"on_standby.for=1s", "bot_down.for=1s", "fault_active.for=1s", "down.for=2s", "delivery_lag.for=1s", "delivery_lag.warning=3",
 	"switch_slow.seconds=0.25", "switch_slow.window=12s"}
+
+// get asks the HTTP API.
+func (p *prometheus) get(path string, into any) error {
+	resp, err := http.Get(p.base + path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return err
+	}
+	p.w.vault.search(p.w.t, "prometheus "+path, string(raw))
+	answer := struct {
+		Status, Error string
+		Data          any
+	}{Data: into}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return fmt.Errorf("%w: %.200s", err, raw)
+	}
+	if answer.Status != "success" {
+		return fmt.Errorf("%s: %s", path, answer.Error)
+	}
+	return nil
+}
 
 type promAlert struct {
 	State               string
