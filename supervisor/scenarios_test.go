@@ -271,6 +271,11 @@ func TestPollingOnly(t *testing.T) {
 		w.tune = func(o *supervisor.BotOptions) { o.Webhook = nil }
 		h := w.start(nil)
 		must0(t, h.await("polling", false, 10*time.Second))
+		first, err := h.sup.Status(t.Context())
+		must0(t, err)
+		if b := first.Bots[0]; b.HoldDownLeft != 0 || !b.NextFailbackAt.IsZero() {
+			t.Errorf("a failback without a webhook: in %v s, at %v", b.HoldDownLeft, b.NextFailbackAt)
+		}
 		w.push(t, 5, 42)
 		time.Sleep(10 * time.Minute)
 		if n := w.calls(t, "setWebhook", time.Time{}) + w.calls(t, "deleteWebhook", time.Time{}); n != 0 {

@@ -67,9 +67,9 @@ func (b *Bot) status(v view, now time.Time) console.Bot {
 	if c.Held {
 		c.HeldUntil, c.HeldBy = s.PausedUntil, v.Orders.Hold
 	}
-	if s.Phase == failover.Polling && !s.HoldUntil.IsZero() {
+	if s.Phase == failover.Polling && !s.HoldUntil.IsZero() && b.opt.Webhook != nil { // else there is nothing to go back to
 		c.HoldDownLeft = max(0, s.HoldUntil.Sub(now).Seconds())
-		if !s.Frozen && !s.Paused && s.Pin != failover.ModePolling && b.opt.Webhook != nil {
+		if !s.Frozen && !s.Paused && s.Pin != failover.ModePolling {
 			c.NextFailbackAt = s.HoldUntil
 		}
 	}
