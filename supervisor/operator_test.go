@@ -386,6 +386,7 @@ func TestAudit(t *testing.T) {
 			return log.Write(p)
 		}))
 		h, stop := w.proven(t, 5)
+		time.Sleep(time.Millisecond) // the trial may have passed at this very moment
 		at := time.Now()
 		h.order(t, console.SwitchPolling, lasting(time.Hour), func(o *console.Order) { o.Reason = "the token was " + testToken })
 		must0(t, h.await("polling", false, 5*time.Second))
