@@ -2,6 +2,8 @@ package runbooks
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -11,7 +13,8 @@ const anything = "…"
 // Text is the page for a reader, in Markdown: without the attributes of its fences,
 // which are for whoever plays them. What they say stands above each block instead:
 // whether a command only reads, and whether what it prints is what is seen while
-// something is wrong or when all is right. Each such caption is a line in italics.
+// something is wrong or when all is right, with the exit code and the warnings that
+// tell the two apart. Each such caption is a line in italics.
 // Outputs that may be anything are left out.
 func (p *Page) Text() string {
 	var b strings.Builder
@@ -69,7 +72,7 @@ func (p *Page) caption(lang, info string) (caption string, shown bool) {
 			when = Bad
 		}
 		o, _ := f.At(when)
-		return f.says(o) + exitWords(o.Exit), strings.TrimSpace(o.Text) != anything
+		return f.says(o) + p.told(f, o), strings.TrimSpace(o.Text) != anything
 	}
 	return "", true
 }
@@ -89,10 +92,39 @@ func (f Fence) says(o Output) string {
 	}
 }
 
-// exitWords tells of an exit code that is not 0.
-func exitWords(code int) string {
-	if code == 0 {
+// told is how else the output is known: by the exit code, where that isn't 0 or tells
+// the two apart, and by the warnings that are gone when it is right.
+func (p *Page) told(f Fence, o Output) string {
+	code := o.Exit != 0
+	var gone []string
+	for _, g := range p.Fences {
+		if g.Code != f.Code {
+			continue
+		}
+		for _, other := range g.Outputs {
+			code = code || other.Exit != o.Exit
+			if o.When != Good || other.When != Bad {
+				continue
+			}
+			for _, w := range warned.FindAllString(other.Text, -1) {
+				if !strings.Contains(o.Text, w) && !slices.Contains(gone, w) {
+					gone = append(gone, w)
+				}
+			}
+		}
+	}
+	var words []string
+	if code {
+		words = append(words, fmt.Sprintf("exit code %d", o.Exit))
+	}
+	for _, w := range gone {
+		words = append(words, "no "+w)
+	}
+	if len(words) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (exit code %d)", code)
+	return " (" + strings.Join(words, ", ") + ")"
 }
+
+// warned finds the codes of warnings, as dualgram status has them.
+var warned = regexp.MustCompile(`\[[a-z_]+\]`)

@@ -7,7 +7,7 @@ import (
 
 const textSource = "---\nsummary: A page\n---\n# some\n\n## Steps\n\n" +
 	"```sh {name=look effect=ro}\ndualgram status\n```\n\n" +
-	"```text {of=look when=bad exit=1}\ncritical: …\n```\n\n" +
+	"```text {of=look when=bad exit=1}\ncritical: … [some]\n```\n\n" +
 	"```text {of=look when=good}\nall is well\n```\n\n" +
 	"1. A step:\n\n   ```sh {name=do effect=rw needs=systemd}\n   systemctl restart dualgram\n   ```\n\n" +
 	"```text {of=do when=bad}\n…\n```\n\n" +
@@ -21,8 +21,8 @@ func TestText(t *testing.T) {
 	}
 	const want = "# some\n\n## Steps\n\n" +
 		"*only reads:*\n```sh\ndualgram status\n```\n\n" +
-		"*you see, while it is wrong (exit code 1):*\n```text\ncritical: …\n```\n\n" +
-		"*you see, when it is right:*\n```text\nall is well\n```\n\n" +
+		"*you see, while it is wrong (exit code 1):*\n```text\ncritical: … [some]\n```\n\n" +
+		"*you see, when it is right (exit code 0, no [some]):*\n```text\nall is well\n```\n\n" +
 		"1. A step:\n\n   *changes something:*\n   ```sh\n   systemctl restart dualgram\n   ```\n\n" +
 		"\n" + // an output that may be anything is none
 		"```yaml\nbots: []\n```\n"
