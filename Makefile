@@ -47,8 +47,8 @@ browser: $(AXE) ## the status page in headless Chromium, under 90 s (chromium, n
 $(AXE):
 	npm install --silent --no-audit --no-fund --no-save --prefix bin/browser axe-core@4.14.1
 
-runbooks: ## the commands of every runbook, on hosts in the state that it is about (curl); under 2.5 min
-	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags runbooks -timeout 10m -parallel 10 -run '^(TestRunbook|TestEveryPageIsPlayed)'
+runbooks: ## the commands of every runbook, on hosts in the state that it is about (curl, prometheus); under 2 min
+	cd cmd/dualgram/e2e && $(GO) test -count=1 -tags runbooks -timeout 10m -parallel 16 -run '^(TestRunbook|TestEveryPageIsPlayed)'
 
 build: ## the binary, in bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/dualgram ./cmd/dualgram

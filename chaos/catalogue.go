@@ -95,7 +95,10 @@ type apiRule struct {
 
 type dialRule struct {
 	match func(addr string) bool
-	dial  func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error)
+	// cut closes the connections that are open when the fault begins, which
+	// would hide it.
+	cut  bool
+	dial func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error)
 }
 
 type hookRule struct {

@@ -12,8 +12,8 @@ import (
 // DialFunc dials as net.Dialer.DialContext does.
 type DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// Dial returns dial with the dial.* faults in it. They act on new connections
-// only; open ones go on.
+// Dial returns dial with the dial.* faults in it. They act on new connections;
+// open ones go on, unless a fault is told to close them when it begins.
 func (s *Scope) Dial(dial DialFunc) DialFunc {
 	if !s.Enabled() {
 		return dial
@@ -23,9 +23,10 @@ func (s *Scope) Dial(dial DialFunc) DialFunc {
 		next := func(addr string) (net.Conn, error) { return dial(ctx, network, addr) }
 		t := s.load()
 		if t == nil {
-			return next(addr)
+			t = &table{}
 		}
-		return dialThrough(ctx, t.dial, dialRuleOf, addr, next)
+		c, err := dialThrough(ctx, t.dial, dialRuleOf, addr, next)
+		return s.dialed.keep(c, s, addr), err
 	}
 }
 
@@ -63,6 +64,10 @@ type redial func(addr string) (net.Conn, error)
 func dialRuleOf(f *fault) *dialRule { return f.b.dial }
 func probeRule(f *fault) *dialRule  { return f.b.probe }
 
+var existingParam = Param{Name: "existing", Doc: "close or keep the connections that are open when the fault begins", Default: "keep"}
+
+func closesExisting(p *params) bool { return p.oneOf("existing", "close", "keep") == "close" }
+
 var hostParam = Param{Name: "host", Doc: "only dials to this host, as it is dialed"}
 
 func hostMatch(p *params) func(addr string) bool {
@@ -90,12 +95,12 @@ func dialDNS() kind {
 		Delay: "time before the failure, or before the dial to the wrong address",
 		Params: []Param{
 			{Name: "error", Doc: "not_found (NXDOMAIN), temporary (SERVFAIL), timeout, ipv6_only or wrong_address", Default: "temporary"},
-			{Name: "to", Doc: "with wrong_address the IP address that is dialed, on the same port; if left out, one at which nothing answers"}, hostParam,
+			{Name: "to", Doc: "with wrong_address the IP address that is dialed, on the same port; if left out, one at which nothing answers"}, hostParam, existingParam,
 		},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
 		how, to := p.oneOf("error", "not_found", "temporary", "timeout", "ipv6_only", "wrong_address"), wrongAddress(p)
-		return behaviour{dial: &dialRule{hostMatch(p), func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
+		return behaviour{dial: &dialRule{hostMatch(p), closesExisting(p), func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
 			if f.spec.Delay > 0 {
 				if err := f.wait(ctx, f.spec.Delay); err != nil {
 					return nil, err
@@ -144,10 +149,10 @@ func dialRefused() kind {
 		Layer:    "dial",
 		Unit:     "dial",
 		Doc:      "New connections are refused.",
-		Params:   []Param{hostParam},
+		Params:   []Param{hostParam, existingParam},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{dial: &dialRule{hostMatch(p), func(_ context.Context, f *fault, _ string, _ redial) (net.Conn, error) {
+		return behaviour{dial: &dialRule{hostMatch(p), closesExisting(p), func(_ context.Context, f *fault, _ string, _ redial) (net.Conn, error) {
 			return nil, f.error(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
 		}}}, nil
 	}}
@@ -160,10 +165,10 @@ func dialHang() kind {
 		Unit:     "dial",
 		Doc:      "New connections hang, as packets to nowhere do, until the caller gives up. Those that still wait when the fault ends are made.",
 		Delay:    "hang only so long and then dial; 0 means to the end of the fault",
-		Params:   []Param{hostParam},
+		Params:   []Param{hostParam, existingParam},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
-		return behaviour{dial: &dialRule{hostMatch(p), func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
+		return behaviour{dial: &dialRule{hostMatch(p), closesExisting(p), func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
 			if err := f.wait(ctx, f.spec.Delay); err != nil {
 				return nil, err
 			}

@@ -44,7 +44,7 @@ func probeFail() kind {
 		how := p.oneOf("how", "refused", "hang", "not_found", "temporary", "timeout", "ipv6_only", "wrong_address")
 		switch how {
 		case "refused", "hang":
-			return behaviour{probe: &dialRule{nil, func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
+			return behaviour{probe: &dialRule{nil, false, func(ctx context.Context, f *fault, addr string, next redial) (net.Conn, error) {
 				if how == "refused" {
 					return nil, f.error(&net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)})
 				}

@@ -82,6 +82,7 @@ type Registry struct {
 	lastID    uint64
 	active    []*fault
 	listeners map[*listener]struct{}
+	dialed    dialed
 	changes   []Change
 	telling   bool
 	expiries  sync.WaitGroup // timers that are armed or running
@@ -202,6 +203,7 @@ func (r *Registry) Inject(s Spec) (*Lease, error) {
 		for _, l := range ls {
 			l.injected(f)
 		}
+		r.dialed.injected(f)
 	}
 	r.tell()
 	return &Lease{f}, nil

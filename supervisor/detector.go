@@ -2,7 +2,6 @@ package supervisor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -70,10 +69,7 @@ func (b *Bot) read(now time.Time) []Reading {
 	}
 	standby := Reading{Signal: SignalStandby}
 	if b.blind() {
-		standby.Level, standby.Evidence = Tripped, "the Bot API does not answer"
-		if err := errors.Join(b.info.lastErr, b.info.standbyErr); err != nil {
-			standby.Evidence += ": " + err.Error()
-		}
+		standby.Level, standby.Evidence = Tripped, b.silence()
 	}
 	return append(rs, standby, b.polls.read(), store)
 }

@@ -187,6 +187,8 @@ func tell(log zerolog.Logger, e Event) {
 // level is the event's weight in the log.
 func (e Event) level() zerolog.Level {
 	switch {
+	case e.Kind == EventForeign && e.Level == "gone":
+		return zerolog.InfoLevel
 	case e.Kind == EventLoss || e.Kind == EventForeign:
 		return zerolog.ErrorLevel
 	case e.Kind == EventSignal && e.Level == Tripped.String(), e.Kind == EventWould, e.Kind == EventFault, e.Error != "":
@@ -214,6 +216,9 @@ func eventMessage(e Event) string {
 	case EventOperator:
 		return "operator's command"
 	case EventForeign:
+		if e.Level == "gone" {
+			return "whoever consumed this bot's updates as well is gone"
+		}
 		return "somebody else consumes this bot's updates"
 	case EventLoss:
 		return "updates are lost"

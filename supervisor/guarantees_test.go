@@ -388,6 +388,9 @@ func TestG6NoFights(t *testing.T) {
 			if !hasWarning(s.Bots[0].Warnings, "foreign_poller") {
 				t.Errorf("no warning names the other poller: %+v", s.Bots[0].Warnings)
 			}
+			if says := h.warning(t, "foreign_poller"); !strings.Contains(says, ", last at ") || strings.Contains(says, "last at 00:00:00") {
+				t.Errorf("when it was seen last: %s", says)
+			}
 			end()
 			time.Sleep(2 * time.Minute)
 			s, err = h.sup.Status(t.Context())

@@ -159,6 +159,10 @@ func (b *Bot) operate(ctx context.Context, o console.Order, e failover.Event) (c
 		Next: outlook{Policy: p, Name: b.opt.Name, Job: f.Job, Ready: ready, NotReady: notReady, Broken: broken.Signal}.of(n, e.At),
 	}
 	c.Warnings = b.against(c.Wants, after, ready, notReady, e.At)
+	if _, says := b.probeState(); e.Command == failover.Ack && b.state.Frozen && says != "" {
+		c.Warnings = append(c.Warnings, console.Warning{Code: "webhook_not_ready", Severity: console.SeverityWarning, Title: "The webhook still looks broken",
+			Text: "From here: " + strings.TrimSuffix(says, ".") + ". If Telegram sees the same, the next failback fails too: repair it first."})
+	}
 	if o.DryRun || e.Command == failover.Ack && !b.state.Frozen {
 		// To acknowledge twice must not start the count of failovers anew.
 		if e.Command == failover.Ack && !b.state.Frozen {
@@ -227,7 +231,7 @@ func (b *Bot) against(mode string, after view, ready bool, notReady string, now 
 	}
 	var cs []warning.Condition
 	if mode != "" && after.Blind {
-		cs = append(cs, warning.Condition{Bot: b.opt.Name, Code: warning.Blind})
+		cs = append(cs, warning.Condition{Bot: b.opt.Name, Code: warning.Blind, Evidence: "The " + b.apiServer() + " does not answer"})
 	}
 	if overruled := after.State.Paused || after.State.Pin == failover.ModeWebhook; overruled {
 		if r, why := withheld(b.opt.Policy, after); why != "" {

@@ -194,7 +194,18 @@ func TestAckEndsAFreeze(t *testing.T) {
 		if c := h.order(t, console.SwitchAuto); c.Changed || !strings.Contains(c.Next, "dualgram ack --bot test") {
 			t.Errorf("switch auto of a frozen bot: %+v", c)
 		}
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "net.refuse", For: 15 * time.Minute})
+		must0(t, err)
+		time.Sleep(time.Minute)
+		if c := h.order(t, console.AckFreeze, dry); len(c.Warnings) != 1 || c.Warnings[0].Code != "webhook_not_ready" || !strings.Contains(c.Warnings[0].Text, "repair it first") {
+			t.Errorf("of a webhook that is still broken: %+v", c.Warnings)
+		}
+		lease.End()
+		time.Sleep(time.Minute)
 		c := h.order(t, console.AckFreeze)
+		if len(c.Warnings) != 0 {
+			t.Errorf("of a webhook that was repaired: %+v", c.Warnings)
+		}
 		if !c.Changed || !c.Before.Frozen || c.After.Frozen || !strings.Contains(c.Next, "tried again now") {
 			t.Errorf("%+v", c)
 		}
@@ -375,6 +386,7 @@ func TestAudit(t *testing.T) {
 			return log.Write(p)
 		}))
 		h, stop := w.proven(t, 5)
+		time.Sleep(time.Millisecond) // the trial may have passed at this very moment
 		at := time.Now()
 		h.order(t, console.SwitchPolling, lasting(time.Hour), func(o *console.Order) { o.Reason = "the token was " + testToken })
 		must0(t, h.await("polling", false, 5*time.Second))

@@ -98,6 +98,11 @@ func (b *Bot) polled(e polling.Event) {
 		b.pollMu.Unlock()
 	case polling.EventConflict:
 		b.metrics.conflict(e.Conflict)
+		if e.Conflict == botapi.ConflictOtherGetUpdates {
+			b.mu.Lock()
+			b.view.RivalLast = e.ForeignLast
+			b.mu.Unlock()
+		}
 		if e.Conflict == botapi.ConflictOtherGetUpdates && e.ForeignFirst.Equal(e.ForeignLast) {
 			b.rival(e.ForeignFirst, "another getUpdates displaced ours: a second instance polls with this token")
 		}

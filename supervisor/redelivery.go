@@ -11,12 +11,14 @@ import (
 // we acknowledged a while ago. What was never acknowledged, or was in flight when
 // a registration changed, is Telegram's right to send again; and so is what was on
 // its way when its own server restarted, all of it in one burst. So it takes one
-// that was acknowledged after the first of them came.
+// that was acknowledged after the first of them came. Telegram's back-off then spaces
+// them out: what has been found lasts until none has come for a whole window.
 type redelivery struct {
 	t     Thresholds
 	acked map[int64]time.Time // the latest acknowledgement
 	order []int64             // of acked, the oldest first
 	again []again             // in the order in which they came
+	found bool                // answers don't get back
 }
 
 // again is a delivery of what had been acknowledged long enough before.
@@ -72,18 +74,19 @@ func (r *redelivery) read(now time.Time) Reading {
 	}
 	n := len(r.again)
 	if n == 0 {
+		r.found = false
 		return out
 	}
 	first, last := r.again[0], r.again[n-1]
 	out.Level, out.Since = Suspect, first.at
 	out.Evidence = fmt.Sprintf("Telegram delivered %d times what we had acknowledged, the last time update %d: our answers don't get back", n, last.id)
-	if n < r.t.RedeliveryMin {
-		return out
-	}
 	for _, a := range r.again {
-		if !a.acked.Before(first.at) {
-			out.Level = Tripped
+		if n >= r.t.RedeliveryMin && !a.acked.Before(first.at) {
+			r.found = true
 		}
+	}
+	if r.found {
+		out.Level = Tripped
 	}
 	return out
 }

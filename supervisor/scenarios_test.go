@@ -3,6 +3,7 @@ package supervisor_test
 import (
 	"context"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,6 +119,10 @@ func TestBlind(t *testing.T) {
 		if !hasWarning(s.Bots[0].Warnings, "blind") || s.Bots[0].StandbyReady {
 			t.Errorf("no warning says so: %+v", s.Bots[0].Warnings)
 		}
+		i := slices.IndexFunc(s.Bots[0].Signals, func(r console.Signal) bool { return r.Name == supervisor.SignalStandby })
+		if says := s.Bots[0].Signals[i].Detail; !strings.HasPrefix(says, "the Bot API at "+testAPI+" does not answer: ") || strings.Contains(says, "circuit breaker") {
+			t.Errorf("the standby: %s", says)
+		}
 		would := 0
 		for _, e := range w.story() {
 			if e.Kind == supervisor.EventWould && e.Level == failover.WhyBlind {
@@ -131,6 +136,28 @@ func TestBlind(t *testing.T) {
 		must0(t, h.await("polling", false, 10*time.Second))
 		lease.End()
 		must0(t, h.await("webhook", false, 3*time.Minute))
+		w.settle(t, h, stop, time.Now())
+	})
+}
+
+// TestStandbyAfresh: once the Bot API answers again, nobody reads for half a minute
+// that polling would not work.
+func TestStandbyAfresh(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *testWorld) {
+		h, stop := w.proven(t, 5)
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultHang})
+		time.Sleep(time.Minute)
+		if h.state(t).StandbyReady {
+			t.Error("ready, with a Bot API that hangs")
+		}
+		w.sim.ClearFaults()
+		healed := time.Now()
+		for !h.state(t).StandbyReady && time.Since(healed) < time.Minute {
+			time.Sleep(100 * time.Millisecond)
+		}
+		if took := time.Since(healed); took > 8*time.Second {
+			t.Errorf("ready again after %v", took)
+		}
 		w.settle(t, h, stop, time.Now())
 	})
 }

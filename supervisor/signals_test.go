@@ -142,6 +142,28 @@ func TestRedelivery(t *testing.T) {
 	}
 }
 
+// TestRedeliverySpacedOut: Telegram's back-off makes them rare, and the answers are
+// still lost; it is over when none comes any more.
+func TestRedeliverySpacedOut(t *testing.T) {
+	r := redelivery{t: Thresholds{}.WithDefaults()}
+	for _, at := range []float64{1, 3, 7, 15} {
+		r.arrived(1, true, clock(at))
+		r.read(clock(at))
+	}
+	for _, at := range []float64{18, 24.9} {
+		if got := r.read(clock(at)); got.Level != Tripped {
+			t.Errorf("at %v: %v", at, got.Level)
+		}
+	}
+	if got := r.read(clock(25.1)); got.Level != Clear {
+		t.Errorf("when none has come for long: %v", got.Level)
+	}
+	r.arrived(1, true, clock(40))
+	if got := r.read(clock(41)); got.Level != Suspect {
+		t.Errorf("a single one later: %v", got.Level)
+	}
+}
+
 // TestRedeliveryCut: an answer that the client did not wait for is lost as well if
 // we were quick; if we were slow, it is no fault of the way back.
 func TestRedeliveryCut(t *testing.T) {

@@ -108,7 +108,7 @@ func (b *Bot) webhookStatus(v view) *console.Webhook {
 	a := b.server.Arrivals(b.opt.Name)
 	w := &console.Webhook{URLHost: b.host, Registered: v.Owner == failover.Ours || v.Owner == failover.OursOther,
 		Listen: b.opt.Webhook.Listener, Listening: b.server.Serving(), LastArrivalAt: a.Last, InFlight: int64(a.InProgress),
-		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.ShowWebhookError(v.Info.LastErrorMessage), Probe: v.Probe}
+		LastErrorAt: v.Info.LastErrorDate, LastError: botapi.ShowWebhookError(v.Info.LastErrorMessage), Probe: v.Probe, ProbeDetail: v.ProbeSays}
 	if v.Owner == failover.Foreign {
 		w.LastErrorAt, w.LastError = time.Time{}, ""
 	}

@@ -22,6 +22,7 @@ type view struct {
 	Handover  *Handover
 	Foreign   string    // the foreign webhook, redacted
 	Rival     time.Time // since when another poller has been seen; zero if none
+	RivalLast time.Time // when it was seen last
 	Skew      time.Duration
 	Probe     string     // ok, bad, unproven or disabled
 	ProbeSays string     // what the last probe said, if it was bad

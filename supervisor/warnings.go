@@ -59,7 +59,7 @@ func (b *Bot) conditions(v view, now time.Time) []warning.Condition {
 	case s.Phase == failover.Held:
 		add(warning.TokenRefused, s.Since, "%s", s.Cause.Evidence)
 	case s.Phase == failover.Starting && v.InfoErr != nil:
-		add(warning.BotAPIUnreachable, s.Since, "%v", v.InfoErr)
+		add(warning.BotAPIUnreachable, s.Since, "The %s: %v", b.apiServer(), v.InfoErr)
 	}
 	if r, why := withheld(b.opt.Policy, v); why != "" {
 		add(warning.FailoverWithheld, r.Since, "%s: %s, and %s", r.Signal, r.Evidence, why)
@@ -68,19 +68,23 @@ func (b *Bot) conditions(v view, now time.Time) []warning.Condition {
 		add(warning.FailoverWithheld, s.Since, "%s: %s, and %s", s.Cause.Name, s.Cause.Evidence, why)
 	}
 	if v.Blind {
-		add(warning.Blind, time.Time{}, "")
+		add(warning.Blind, time.Time{}, "The %s does not answer", b.apiServer())
 	}
 	if now.Before(v.Limited) {
 		add(warning.InfoRateLimited, time.Time{}, "%s", v.Limited.Format(time.RFC3339))
 	}
 	if s.Frozen {
-		add(warning.Frozen, s.Failovers[0], "%d automatic failovers within an hour", failoversBefore(s))
+		n, more := failoversBefore(s), "s"
+		if n == 1 {
+			more = ""
+		}
+		add(warning.Frozen, s.Failovers[0], "%d automatic failover%s within an hour", n, more)
 	}
 	if s.Phase == failover.Polling && !b.opt.Policy.PollingOnly && s.Pin != failover.ModePolling && !s.Flush {
 		add(warning.OnStandby, s.Since, "%s", s.Cause)
 	}
 	if !v.Rival.IsZero() {
-		add(warning.ForeignPoller, v.Rival, "")
+		add(warning.ForeignPoller, v.Rival, "last at %s", v.RivalLast.UTC().Format(time.TimeOnly))
 	}
 	if down := b.lanes.Snapshot().BotDownSince; !down.IsZero() {
 		add(warning.BotDown, down, "")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"dualgram/supervisor/failover"
@@ -134,7 +136,10 @@ func (b *Bot) askInfo(ctx context.Context, now time.Time) {
 func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info botapi.WebhookInfo, err error) {
 	now := time.Now()
 	w := &b.info
-	w.flying, w.lastErr = false, err
+	w.flying = false
+	if err == nil || w.lastErr == nil || !notAsked(err) { // what was said last stands until somebody is asked again
+		w.lastErr = err
+	}
 	if err != nil {
 		w.failed++
 		if w.failed >= awayCalls {
@@ -285,12 +290,48 @@ func (b *Bot) watchLoss(ctx context.Context, now time.Time) {
 		Evidence: fmt.Sprintf("%d lost, %d probably expired before they could be taken", lost, expired)})
 }
 
+// notAsked tells that the breaker let nothing through.
+func notAsked(err error) bool {
+	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
+}
+
+// silence says that polling could not take over, and what was heard last.
+func (b *Bot) silence() string {
+	var heard []string
+	for _, err := range []error{b.info.lastErr, b.info.standbyErr} {
+		if err != nil && !notAsked(err) && !slices.Contains(heard, err.Error()) {
+			heard = append(heard, err.Error())
+		}
+	}
+	s := "the " + b.apiServer() + " does not answer"
+	if len(heard) > 0 {
+		s += ": " + strings.Join(heard, "; ")
+	}
+	return s
+}
+
+// apiServer names the Bot API server that is asked, for people.
+func (b *Bot) apiServer() string {
+	if c, ok := b.opt.API.(interface{ Server() string }); ok {
+		return "Bot API at " + c.Server()
+	}
+	return "Bot API"
+}
+
+// standbyAfresh is the pause before a failed check of the standby is repeated, once
+// the Bot API answers again.
+const standbyAfresh = 2 * time.Second
+
 // askStandby checks now and then, in webhook mode, that a poll would be answered.
 // The answer wanted is a refusal because the webhook is active, which confirms
 // nothing.
 func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 	w := &b.info
-	if b.state.Phase != failover.Webhook || w.standbyFlying || now.Sub(w.standbySent) < b.opt.Thresholds.StandbyInterval {
+	again := b.opt.Thresholds.StandbyInterval
+	if w.standbyErr != nil && w.lastErr == nil && w.lastAt.After(w.standbySent) {
+		again = min(again, standbyAfresh) // the Bot API has answered since
+	}
+	if b.state.Phase != failover.Webhook || w.standbyFlying || now.Sub(w.standbySent) < again {
 		return
 	}
 	if w.standbySent.IsZero() || b.state.Registered.After(w.standbySent) {
@@ -307,8 +348,8 @@ func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 		})
 		b.post(ctx, func() {
 			b.info.standbyFlying = false
-			if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) || errors.Is(err, polling.ErrRunning) {
-				return // nobody was asked
+			if notAsked(err) || errors.Is(err, polling.ErrRunning) {
+				return
 			}
 			b.info.standbyErr = err
 		})

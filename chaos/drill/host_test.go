@@ -132,6 +132,17 @@ func (h *fakeHost) Facts(context.Context) (Facts, error) {
 	return f, nil
 }
 
+// stillFrom lets no update come from the time since now on, but as many as more
+// says, of the time since then.
+func (h *fakeHost) stillFrom(after time.Duration, more func(since time.Duration) int64) {
+	at := time.Now().Add(after)
+	h.change = func(f *Facts) {
+		if since := time.Since(at); since >= 0 {
+			f.Counts.ReceivedWebhook = int64(at.Sub(h.born).Seconds())*5 + more(since)
+		}
+	}
+}
+
 // Inject implements [Host].
 func (h *fakeHost) Inject(_ context.Context, s chaos.Spec) (Fault, error) {
 	if h.registerFail != nil {

@@ -246,7 +246,7 @@ func (j *Journal) unproven() (out []string) {
 		}
 	}
 	t := &j.Timeline
-	if len(out) == 0 && j.Experiment.Expect.Mode == "polling" && t.Decide.IsZero() && t.Detect.IsZero() && t.Stranded.IsZero() && !j.waited() {
+	if len(out) == 0 && j.Experiment.Expect.Mode == "polling" && t.Decide.IsZero() && t.Detect.IsZero() && t.Stranded.IsZero() && !j.waited() && !j.received() {
 		out = append(out, "no update came while the fault acted, and without one it can't be told from quiet; run it when there is traffic")
 	}
 	return out
@@ -258,6 +258,34 @@ func (j *Journal) waited() bool {
 	return slices.ContainsFunc(j.Samples, func(s Sample) bool {
 		return s.Stage == StageFault && s.Facts.Pending != nil && *s.Facts.Pending > 0
 	})
+}
+
+// underWay is how long after a fault began an update that arrives may have been on
+// its way before: whoever loses an answer or a packet tries again within a second.
+const underWay = 2 * time.Second
+
+// received says whether updates went on coming in while a fault acted: then it was
+// not quiet, although none was seen waiting.
+func (j *Journal) received() bool {
+	for _, step := range j.Run {
+		if step.Fault == nil {
+			continue
+		}
+		var first *Sample
+		for i := range j.Samples {
+			s := &j.Samples[i]
+			if s.Stage != StageFault || s.Error != "" || s.At.Before(step.Start.Add(underWay)) || s.At.After(step.End) {
+				continue
+			}
+			if first == nil {
+				first = s
+			}
+			if grew := s.Facts.Counts.Sub(first.Facts.Counts); grew.ReceivedWebhook+grew.ReceivedPolling > 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // deviations lists what was not as expected.

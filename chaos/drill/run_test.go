@@ -98,6 +98,16 @@ func TestOutcomes(t *testing.T) {
 	})
 	bubble(t, "invalid: nothing was stranded", func(t *testing.T, h *fakeHost) {
 		h.switchAfter = 0
+		// One more comes that was under way when the fault began, and one after it.
+		h.stillFrom(5*time.Second, func(since time.Duration) (n int64) {
+			if since > 1500*time.Millisecond {
+				n++
+			}
+			if since > time.Minute {
+				n++
+			}
+			return n
+		})
 		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Invalid)
 		if !strings.Contains(j.Reasons[0], "when there is traffic") {
 			t.Errorf("%q", j.Reasons)
@@ -107,6 +117,30 @@ func TestOutcomes(t *testing.T) {
 		h.switchAfter = 0
 		h.pending = func(d time.Duration) *int { n := 3; return &n }
 		do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Deviated)
+	})
+	bubble(t, "deviated: updates came through, and nothing was done", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 0
+		h.stillFrom(5*time.Second, func(since time.Duration) (n int64) {
+			if since > 20*time.Second {
+				n++ // a single one
+			}
+			return n
+		})
+		j := do(t, office(t, h, &memStore{}, nil), Request{Experiment: plan(t, expectPolling)}, Deviated)
+		if !strings.Contains(j.Reasons[0], "did not fail over to polling") {
+			t.Errorf("%q", j.Reasons)
+		}
+	})
+	bubble(t, "invalid: updates came between two faults only", func(t *testing.T, h *fakeHost) {
+		h.switchAfter = 0
+		e := plan(t, expectPolling)
+		pause := e.Method[0]
+		pause.Fault, pause.For = "", Duration(20*time.Second)
+		e.Method = []Action{e.Method[0], pause, e.Method[0]}
+		h.stillFrom(5*time.Second, func(since time.Duration) int64 {
+			return int64((min(since, 75*time.Second) - min(since, 65*time.Second)).Seconds())
+		})
+		do(t, office(t, h, &memStore{}, nil), Request{Experiment: e}, Invalid)
 	})
 	bubble(t, "invalid: leashed", func(t *testing.T, h *fakeHost) {
 		d := office(t, h, &memStore{}, func(o *Options) { o.Policy.Leashed = true })

@@ -157,8 +157,13 @@ func printBot(p *printer, b console.Bot, process []console.Warning, now time.Tim
 	}
 	row("telegram", text(pendingWords(b)))
 	row("store", storeCell(b, now))
-	if b.Webhook != nil {
-		row("webhook", webhookCell(*b.Webhook, now))
+	if w := b.Webhook; w != nil {
+		row("webhook", webhookCell(*w, now))
+		if w.ProbeDetail != "" && (b.Phase != "webhook" || w.Probe == "bad") {
+			row("from here", styled(yellow, w.ProbeDetail))
+		}
+	} else {
+		row("webhook", text("none (webhook: off)"))
 	}
 	if b.StandbyReady {
 		row("standby", text("polling is ready"))

@@ -193,6 +193,8 @@ type Webhook struct {
 	LastError   string    `json:"last_error,omitempty"`
 	// Probe is ok, bad, unproven (never worked from here) or disabled.
 	Probe string `json:"probe,omitempty"`
+	// ProbeDetail is what the last probe said, if it was bad.
+	ProbeDetail string `json:"probe_detail,omitempty"`
 }
 
 // States of a signal.

@@ -84,6 +84,11 @@ func (o Owner) String() string {
 	return "unknown"
 }
 
+// words says what getWebhookInfo shows.
+func (o Owner) words() string {
+	return map[Owner]string{Nobody: "nobody's", Ours: "ours", OursOther: "ours, with other settings", Foreign: "somebody else's", Unreachable: "not to be seen"}[o]
+}
+
 // Command is an operator's word.
 type Command uint8
 

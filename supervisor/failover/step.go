@@ -125,7 +125,7 @@ func (p Policy) failback(s State, e Event) (State, Effects) {
 	if s.Frozen || e.At.Before(s.HoldUntil) || !e.Ready {
 		return s, Effects{}
 	}
-	cause := Cause{Name: CauseHoldDownOver, Evidence: s.HoldDown.Round(time.Millisecond).String()}
+	cause := Cause{Name: CauseHoldDownOver, Evidence: "a hold-down of " + s.HoldDown.Round(time.Second/10).String()}
 	switch {
 	case s.Paused:
 		return s, Effects{Would: JobToWebhook, WouldBe: cause, WouldWhy: WhyHeld}

@@ -53,7 +53,7 @@ func (p Policy) bootRow(s State) row {
 
 // boot reconciles what was meant with what is.
 func (p Policy) boot(s State, e Event) (State, Effects) {
-	cause := Cause{Name: CauseStart, Evidence: "webhook url: " + e.URL.String()}
+	cause := Cause{Name: CauseStart, Evidence: "the webhook at Telegram was " + e.URL.words()}
 	r := p.bootRow(s)
 	switch bootTable[r][e.URL] {
 	case actSet:

@@ -113,6 +113,7 @@ type Call struct {
 // the token in closures only, so that printing a Client doesn't print it.
 type Client struct {
 	botID     int64
+	server    string
 	endpoint  func(method string) string
 	scrub     func(text string, also ...string) string
 	userAgent string
@@ -154,6 +155,7 @@ func New(o Options) (*Client, error) {
 	}
 	c := &Client{
 		botID:     id,
+		server:    base.Host,
 		endpoint:  endpointFunc(base, o.Token),
 		scrub:     scrubFunc(o.Token, proxy),
 		userAgent: o.UserAgent,
@@ -184,6 +186,9 @@ func New(o Options) (*Client, error) {
 
 // BotID is the bot's numeric id, read from the token.
 func (c *Client) BotID() int64 { return c.botID }
+
+// Server is the host, and the port if one was given, of the Bot API server.
+func (c *Client) Server() string { return c.server }
 
 // ResetPool gives the pool a new http.Transport: no connection of the old one
 // is used again. Calls in progress finish on the old one.

@@ -72,7 +72,7 @@ func TestAlarms(t *testing.T) {
 	if err := os.Mkdir(targets, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	prom := w.watchAt("file_sd_configs: [{files: ["+targets+"/*.yaml], refresh_interval: 1s}]", drillRules)
+	prom := w.watch(freeAddr(t), "file_sd_configs: [{files: ["+targets+"/*.yaml], refresh_interval: 1s}]", drillRules...)
 	played := map[string]string{}
 	t.Run("drills", func(t *testing.T) { // ends when all of them have
 		for _, a := range alarms {

@@ -30,7 +30,7 @@ const (
 	proxyHalf               // the headers go on, the body never follows
 	proxyNameless           // X-Forwarded-For is left out
 	proxyImpostor           // 200, and nothing reaches dualgram
-	proxyMute               // dualgram answers, and nothing gets back
+	proxyLossy              // dualgram answers, and two of three answers don't get back
 )
 
 // front is a reverse proxy that ends TLS before dualgram, as nginx would.
@@ -38,6 +38,7 @@ type front struct {
 	addr   string
 	target string
 	mood   atomic.Int32
+	lossy  atomic.Int64 // answers that proxyLossy has had to do with
 	// stuck, if not nil, tells which bodies are answered with 502 whatever the
 	// mood: one chat can be stuck while the others go on.
 	stuck atomic.Pointer[func(body []byte) bool]
@@ -88,9 +89,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case proxyImpostor:
 		_, _ = io.WriteString(w, "welcome")
 		return
-	case proxyMute:
-		f.proxy(mood).ServeHTTP(httptest.NewRecorder(), r)
-		panic(http.ErrAbortHandler)
+	case proxyLossy:
+		if f.lossy.Add(1)%3 != 0 {
+			f.proxy(mood).ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
 	case proxyHalf:
 		f.half(r)
 		http.Error(w, "gateway timeout", http.StatusGatewayTimeout)

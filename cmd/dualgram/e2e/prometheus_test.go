@@ -26,61 +26,6 @@ import (
 var quickRules = []string{"on_standby.for=1s", "bot_down.for=1s", "fault_active.for=1s", "down.for=2s", "delivery_lag.for=1s", "delivery_lag.warning=3",
 	"switch_slow.seconds=0.25", "switch_slow.window=12s"}
 
-// prometheus is a server that watches one dualgram.
-type prometheus struct {
-	w    *world
-	base string
-}
-
-// watch starts a Prometheus that scrapes the world's dualgram.
-func (w *world) watch() *prometheus {
-	w.t.Helper()
-	return w.watchAt("static_configs: [{targets: ["+w.conf.Observe+"]}]", quickRules)
-}
-
-// watchAt starts a Prometheus with the rules.
-func (w *world) watchAt(targets string, thresholds []string) *prometheus {
-	w.t.Helper()
-	for _, tool := range []string{"prometheus", "promtool"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			w.t.Fatalf("%v (Debian: prometheus)", err)
-		}
-	}
-	args := []string{"rules"}
-	for _, r := range thresholds {
-		args = append(args, "--threshold", r)
-	}
-	code, rules, errs := w.cli(args...)
-	if code != 0 {
-		w.t.Fatal(errs)
-	}
-	w.write("rules.yaml", rules)
-	config := w.write("prometheus.yaml", `
-global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [rules.yaml]
-scrape_configs:
-  - job_name: dualgram
-    `+targets+`
-`)
-	addr := freeAddr(w.t)
-	cmd := exec.Command("prometheus", "--config.file="+config, "--storage.tsdb.path="+w.file("tsdb"), "--web.listen-address="+addr, "--log.level=warn")
-	cmd.Env = environment()
-	w.start(cmd, "prometheus")
-	p := &prometheus{w, "http://" + addr}
-	eventually(w.t, 20*time.Second, "Prometheus is ready", func() error {
-		resp, err := http.Get(p.base + "/-/ready")
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s", resp.Status)
-		}
-		return nil
-	})
-	return p
-}
-
 // get asks the HTTP API.
 func (p *prometheus) get(path string, into any) error {
 	resp, err := http.Get(p.base + path)
@@ -168,7 +113,7 @@ func TestPrometheus(t *testing.T) {
 	w.conf.Failover = "hold_down: 4s, info_interval: 500ms"
 	w.conf.More = "chaos: {enabled: true, leashed: false}"
 	p := w.run()
-	prom := w.watch()
+	prom := w.watch(freeAddr(t), w.itself(), quickRules...)
 	w.steady(p)
 	// Prometheus begins to scrape some seconds after it is ready.
 	eventually(t, 20*time.Second, "two scrapes", func() error {

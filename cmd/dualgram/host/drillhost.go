@@ -314,6 +314,9 @@ func (f drillFault) End() {
 // without the data, then the data as they are, since they are what is hashed.
 type drillStore struct{ l *store.Ledger }
 
+// DrillStore keeps a bot's drills in its ledger, as the host does.
+func DrillStore(l *store.Ledger) drill.Store { return drillStore{l} }
+
 // Append implements [drill.Store].
 func (s drillStore) Append(ctx context.Context, r drill.Record) error {
 	data := r.Data
