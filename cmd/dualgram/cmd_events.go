@@ -26,7 +26,10 @@ import (
 const eventsLong = `events reads the journal of a running dualgram, the oldest first: each change of
 phase, each handover with the time of its steps (--output json), what operators
 said and who they were, what was decided and not done, what was lost, and which
-warnings were raised and are over. It holds no token and no message text, and the newest 20,000 entries of each bot.
+warnings were raised and are over. Of a warning that comes and goes, two changes
+within five minutes are kept, and the latest follows with a count of the rest;
+dualgram's log has all of them. The journal holds no token and no message text, and
+the newest 20,000 entries of each bot.
 
 Without --since it shows the newest --limit entries. With --follow it goes on
 until Ctrl-C, also across a restart of dualgram, without missing or repeating any.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ const tellEvery = time.Second
 // once the loops tick, STATUS with the mode of each bot, RELOADING and STOPPING, and
 // WATCHDOG for as long as the loops go on.
 type systemd struct {
+	// absent: nobody listens, so that there is nothing to look at.
+	absent bool
 	// send passes a message on; it does nothing where there is no systemd.
 	send func(message string)
 	// alive and status are the host's.
@@ -36,6 +39,7 @@ func newSystemd(h *host.Host) *systemd {
 		watchdog = 0 // a variable that makes no sense
 	}
 	return &systemd{
+		absent: os.Getenv("NOTIFY_SOCKET") == "",
 		// One that can't be told is not there, or knows better than we what is wrong.
 		send:  func(message string) { _, _ = daemon.SdNotify(false, message) },
 		alive: h.Supervisor().Alive, watchdog: watchdog, monotonic: monotonicMicroseconds,
@@ -79,6 +83,9 @@ func statusLine(st console.Status) string {
 // run tells systemd until the context ends, and that dualgram stops; then it shows
 // that it lives until done is closed: how long that may take is TimeoutStopSec's.
 func (s *systemd) run(ctx context.Context, done <-chan struct{}) {
+	if s.absent {
+		return
+	}
 	ticker := time.NewTicker(s.every())
 	defer ticker.Stop()
 	var told string

@@ -29,7 +29,7 @@ var kinds = []Kind{
 		Text:  "{evidence}. Updates wait at Telegram, which keeps inline queries for 30 s, button presses for 150 s and the rest for a day."},
 	{Code: Blind, Severity: Critical, DependsOn: []Code{TokenRefused, BotAPIUnreachable},
 		Title: "Polling could not take over",
-		Text:  "{evidence}. While the Bot API does not answer, a broken webhook could not be replaced. Check the way there from this host: dns, firewall, proxy."},
+		Text:  "{evidence}. Until it does, a broken webhook can't be replaced. Check the way there from this host: dns, firewall, proxy."},
 	{Code: ForeignPoller, Severity: Critical, DependsOn: []Code{TokenRefused},
 		Title: "Another poller uses this token",
 		Text:  "Seen since {since}, {evidence}. Each of the two gets a part of the updates, and what the other one took does not come here. Find and stop the other instance, or revoke the token."},

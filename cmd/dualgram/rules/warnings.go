@@ -46,6 +46,7 @@ func warnings(kinds []warning.Kind) []Alert {
 var inWords = map[warning.Code]string{
 	warning.ForeignWebhook: "Telegram delivers to somebody else. dualgram takes nothing and does not overpower it. If it is yours to replace: " +
 		"dualgram switch auto --take-over --bot {bot} --reason …, or start with: dualgram run --take-over",
+	warning.Blind:                    "The Bot API does not answer. Until it does, a broken webhook can't be replaced. Check the way there from this host: dns, firewall, proxy.",
 	warning.ForeignPoller:            "Each of the two gets a part of the updates; dualgram polls on gently. Find and stop the other instance, or revoke the token.",
 	warning.CertificateRenewalFailed: "The certificate in service stays. It is tried again by itself; SIGHUP tries at once.",
 	warning.OnStandby:                "The webhook is broken, and dualgram has changed to polling. It tries the webhook again by itself.",
