@@ -28,6 +28,9 @@ type app struct {
 
 	// runSystemctl takes the place of systemctl in tests; nil: that itself.
 	runSystemctl func(ctx context.Context, args ...string) ([]byte, error)
+	// misled is what is wrong with a command line that asks for help with a command
+	// that there isn't.
+	misled error
 	// hidden says why a service would not see a file; nil: as [service.Hidden] does.
 	hidden func(path string) string
 }
@@ -46,7 +49,25 @@ func run(args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 func (a *app) execute(args []string) int {
 	root := a.root()
 	root.SetArgs(args)
-	return a.exit(root.Execute())
+	err := root.Execute()
+	if err == nil {
+		err = a.misled
+	}
+	return a.exit(err)
+}
+
+// leadHelp gives no help of a group for a command that it hasn't: whoever mistyped it
+// would take that for the answer.
+func (a *app) leadHelp(root *cobra.Command) {
+	usual := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if rest := cmd.Flags().Args(); len(rest) > 0 && cmd.HasSubCommands() && cmd.Args != nil {
+			if a.misled = cmd.Args(cmd, rest); a.misled != nil {
+				return
+			}
+		}
+		usual(cmd, args)
+	})
 }
 
 // getenv returns the value of a variable; the last one of a name counts.
@@ -129,6 +150,7 @@ func (a *app) root() *cobra.Command {
 	)
 	root.AddCommand(topics()...)
 	root.SetHelpCommand(a.helpCommand())
+	a.leadHelp(root)
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)

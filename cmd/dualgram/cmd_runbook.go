@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"net/url"
+	"path"
 	"strings"
 
 	"dualgram/cmd/dualgram/config"
@@ -11,15 +13,18 @@ import (
 )
 
 const runbookLong = `runbook prints what to do: NAME is the code of a warning, the name of an alert, of a
-drill, or of a task such as upgrade. Without a name it lists all pages. They are
+drill, or of a task such as upgrade. The runbook_url of an alert is taken, too: its
+page is looked up, and nothing is fetched. Without a name it lists all pages. They are
 part of this binary, and need neither a network nor a running dualgram.
 
-On a terminal a page is coloured; into a pipe or a file goes its Markdown. Each
-command on a page says whether it only reads or changes something.`
+On a terminal a page is coloured; into a pipe or a file goes its Markdown. Above each
+command stands whether it only reads or changes something, and above what it prints
+whether that is seen while something is wrong or when all is right.`
 
 const runbookExample = `  dualgram runbook
   dualgram runbook foreign_webhook
   dualgram runbook DualgramForeignWebhook | less
+  dualgram runbook http://127.0.0.1:9464/runbooks/foreign_webhook
   dualgram runbook certificate-expired`
 
 func (a *app) runbookCommand() *cobra.Command {
@@ -108,7 +113,24 @@ func (a *app) listRunbooks() error {
 	return nil
 }
 
-func (a *app) showRunbook(name string) error {
+// pageName is the page that an argument names: a URL's is what stands behind
+// /runbooks/, else its last segment.
+func pageName(arg string) string {
+	u, err := url.Parse(arg)
+	if err != nil || u.Scheme == "" || u.Host == "" {
+		return arg
+	}
+	at := strings.Trim(u.Path, "/")
+	if _, name, ok := strings.Cut("/"+at, "/runbooks/"); ok {
+		at = name
+	} else {
+		at = path.Base(at)
+	}
+	return strings.TrimSuffix(at, ".md")
+}
+
+func (a *app) showRunbook(arg string) error {
+	name := pageName(arg)
 	page, ok := runbooks.Lookup(name)
 	if !ok {
 		var names []string
@@ -128,39 +150,48 @@ func (a *app) showRunbook(name string) error {
 	case a.json():
 		return a.printJSON(runbookPage{"dualgram/runbook/v1", headOf(page), page.Sections, page.Fences})
 	case !a.useColor(a.stdout) && !a.isTerminal(a.stdout):
-		a.printer(a.stdout).printf("%s", page.Markdown)
+		a.printer(a.stdout).printf("%s", page.Text())
 	default:
 		printPage(a.printer(a.stdout), page)
 	}
 	return nil
 }
 
-// printPage prints a page for a terminal: headings stand out, and so do commands,
-// with a word on what they do.
+// printPage prints a page for a terminal: headings stand out, and so do commands and
+// what is said of them.
 func printPage(p *printer, page *runbooks.Page) {
 	const indent = "    "
-	effects := map[runbooks.Effect]string{runbooks.ReadOnly: "only reads", runbooks.ReadWrite: "changes something"}
-	fences, look, margin, inside := page.Fences, plain, "", false
-	for line := range strings.Lines(page.Markdown) {
+	look, margin, inside := plain, "", false
+	for line := range strings.Lines(page.Text()) {
 		line = strings.TrimRight(clean(line), "\n")
 		info, isFence := strings.CutPrefix(strings.TrimLeft(line, " "), "```")
+		caption, isCaption := captionOf(line)
 		switch {
 		case isFence && inside:
 			inside = false
 		case isFence:
 			inside, look, margin = true, dim, line[:strings.IndexByte(line, '`')] // within a list a block is indented
-			lang, _, _ := strings.Cut(info, " ")
-			if lang == "sh" && len(fences) > 0 {
+			if info == "sh" {
 				look = green
-				p.printf("%s\n", indent+p.paint(dim, "# "+effects[fences[0].Effect]))
-				fences = fences[1:]
 			}
 		case inside:
 			p.printf("%s\n", strings.TrimRight(indent+p.paint(look, strings.TrimPrefix(line, margin)), " "))
+		case isCaption:
+			p.printf("%s\n", indent+p.paint(dim, "# "+caption))
 		case strings.HasPrefix(line, "#"):
 			p.printf("%s\n", p.paint(bold, strings.TrimLeft(line, "# ")))
 		default:
 			p.printf("%s\n", line)
 		}
 	}
+}
+
+// captionOf is what a line in italics above a block says.
+func captionOf(line string) (string, bool) {
+	said, ok := strings.CutPrefix(strings.TrimLeft(line, " "), "*")
+	if !ok {
+		return "", false
+	}
+	said, ok = strings.CutSuffix(said, ":*")
+	return said, ok && !strings.HasPrefix(said, "*")
 }

@@ -142,3 +142,18 @@ func TestColumns(t *testing.T) {
 		t.Errorf("not aligned:\n%s", b.String())
 	}
 }
+
+// Help with a command that there isn't is not the help of its group.
+func TestHelpOfNoCommand(t *testing.T) {
+	for _, args := range [][]string{{"why", "--help"}, {"--help", "why"}, {"drill", "why", "-h"}} {
+		code, out, errs := dualgram(nil, args...)
+		if code != exitMisuse || out != "" || !strings.Contains(errs, `unknown command "why"`) {
+			t.Errorf("%q: %d %.60q %s", args, code, out, errs)
+		}
+	}
+	for _, args := range [][]string{{"--help"}, {"drill", "--help"}, {"drill", "run", "black-hole", "--help"}, {"inbox", "--help"}, {"help", "drill"}} {
+		if code, out, errs := dualgram(nil, args...); code != exitOK || !strings.Contains(out, "Usage:") || errs != "" {
+			t.Errorf("%q: %d %.60q %s", args, code, out, errs)
+		}
+	}
+}

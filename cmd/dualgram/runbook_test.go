@@ -361,11 +361,25 @@ func TestCauses(t *testing.T) {
 func TestRunbookCommand(t *testing.T) {
 	code, out, errs := dualgram(nil, "runbook", "DualgramForeignWebhook")
 	page, _ := runbooks.Lookup("foreign_webhook")
-	if code != exitOK || out != page.Markdown || errs != "" {
+	if code != exitOK || out != page.Text() || errs != "" {
 		t.Errorf("%d %q %q", code, out, errs)
 	}
+	// What an alert carries is taken as it is.
+	for _, url := range []string{"http://127.0.0.1:9464/runbooks/foreign_webhook", "https://host/dualgram/runbooks/foreign_webhook.md#fix", "https://wiki/pages/foreign_webhook/?x=1"} {
+		if code, again, errs := dualgram(nil, "runbook", url); code != exitOK || again != out {
+			t.Errorf("%s: %d %s", url, code, errs)
+		}
+	}
+	drill, _ := runbooks.Lookup("drills/impostor")
+	if code, out, errs := dualgram(nil, "runbook", "http://127.0.0.1:9464/runbooks/drills/impostor"); code != exitOK || out != drill.Text() {
+		t.Errorf("%d %.80q %s", code, out, errs)
+	}
+	if code, _, errs := dualgram(nil, "runbook", "http://127.0.0.1:9464/runbooks/foregn_webhook"); code != exitMisuse || !strings.Contains(errs, "did you mean dualgram runbook foreign_webhook?") {
+		t.Errorf("%d %s", code, errs)
+	}
 	code, out, _ = dualgram(nil, "runbook", "foreign_webhook", "--color", "always")
-	if code != exitOK || !strings.Contains(out, "\x1b[1mTL;DR\x1b[0m\n") || strings.Contains(out, "```") ||
+	if code != exitOK || !strings.Contains(out, "\x1b[1mTL;DR\x1b[0m\n") || strings.Contains(out, "```") || strings.Contains(out, "only reads:") ||
+		!strings.Contains(out, "    \x1b[2m# you see, while it is wrong (exit code 1)\x1b[0m\n    \x1b[2morders") ||
 		!strings.Contains(out, "    \x1b[2m# changes something\x1b[0m\n    \x1b[32mdualgram switch auto --take-over") ||
 		!strings.Contains(out, "    \x1b[2m# only reads\x1b[0m\n    \x1b[32mdualgram status\x1b[0m\n") {
 		t.Errorf("%d %s", code, out)

@@ -96,6 +96,7 @@ var covers = map[warning.Code]Code{
 // it has looked for longer than a check does.
 func (k *checkup) heed(all []Result) []Result {
 	rest := 0
+	var elsewhere []string // the codes that say what the warnings are
 	heed := func(bot string, w console.Warning) {
 		s := Warn
 		switch w.Severity {
@@ -113,6 +114,9 @@ func (k *checkup) heed(all []Result) []Result {
 			rest++
 			all = append(all, r)
 			return
+		}
+		if !slices.Contains(elsewhere, string(code)) {
+			elsewhere = append(elsewhere, string(code))
 		}
 		for i, have := range all {
 			kind, _ := Lookup(code)
@@ -140,8 +144,12 @@ func (k *checkup) heed(all []Result) []Result {
 			}
 		}
 	}
-	if k.alive() && rest == 0 {
-		all = append(all, Result{Code: LiveWarnings, Status: Pass, Detail: "it warns of nothing else"})
+	switch {
+	case !k.alive() || rest > 0:
+	case len(elsewhere) > 0:
+		all = append(all, Result{Code: LiveWarnings, Status: Skip, Detail: "what it warns of is at " + names(elsewhere)})
+	default:
+		all = append(all, Result{Code: LiveWarnings, Status: Pass, Detail: "it warns of nothing"})
 	}
 	return slices.DeleteFunc(all, func(r Result) bool {
 		return r.Code == LiveWarnings && r.Status == Skip && r.Detail == nothingToSee && k.alive()

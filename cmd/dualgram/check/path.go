@@ -217,6 +217,8 @@ func (k *checkup) judgeDNS(b *bot, l look, f *findings) {
 			f.pass(c, "%s", hostname)
 		case c == DNSIPv4:
 			f.pass(c, "%s%s", addressWords(l), note)
+		case c == DNSSame && !k.telegramsAddress(b).IsValid() && b.unasked() != "":
+			f.skip(c, "%s", prerequisite+string(b.unasked()))
 		case c == DNSSame && !k.telegramsAddress(b).IsValid():
 			f.skip(c, "Telegram has no webhook of ours, and so no address")
 		case c == DNSSame:

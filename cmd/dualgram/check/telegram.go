@@ -62,6 +62,21 @@ func (k *checkup) telegram(ctx context.Context, b *bot, f *findings) {
 	f.pass(APIHealth, "nothing lately")
 }
 
+// unasked is the check that says why Telegram has told nothing of the webhook; empty
+// if it has.
+func (b *bot) unasked() Code {
+	var e *botapi.Error
+	switch {
+	case b.infoErr == nil && b.api == nil:
+		return APIToken
+	case b.infoErr == nil:
+		return ""
+	case errors.As(b.infoErr, &e) && (e.Kind == botapi.KindUnauthorized || e.Kind == botapi.KindNotFound || e.Kind == botapi.KindMisdirected):
+		return APIGetMe
+	}
+	return APIReached
+}
+
 // judgeFailure says which of the two it is: the way to the Bot API, or the token.
 func (k *checkup) judgeFailure(err error, f *findings) {
 	var e *botapi.Error
@@ -70,6 +85,7 @@ func (k *checkup) judgeFailure(err error, f *findings) {
 		return
 	}
 	words := strings.TrimPrefix(e.Error(), "botapi: ")
+	away := k.cfg.Telegram.APIURL + ": " + words // what doesn't answer is what has to be mended
 	switch e.Kind {
 	case botapi.KindUnauthorized:
 		f.pass(APIReached, "%s", k.cfg.Telegram.APIURL)
@@ -78,15 +94,15 @@ func (k *checkup) judgeFailure(err error, f *findings) {
 		f.pass(APIReached, "%s", k.cfg.Telegram.APIURL)
 		f.fail(APIGetMe, "Check telegram.api_url and the token: the server knows no such bot.", "%s", words)
 	case botapi.KindDNS:
-		f.fail(APIReached, "Look at the name server of this host (/etc/resolv.conf).", "%s", words)
+		f.fail(APIReached, "Look at the name server of this host (/etc/resolv.conf).", "%s", away)
 	case botapi.KindTLS:
-		f.fail(APIReached, "Look at the clock of this host (timedatectl), install the system's roots (ca-certificates), or name the authority in telegram.ca_file.", "%s", words)
+		f.fail(APIReached, "Look at the clock of this host (timedatectl), install the system's roots (ca-certificates), or name the authority in telegram.ca_file.", "%s", away)
 	case botapi.KindRateLimited:
-		f.warn(APIReached, "Wait for the time that is named, then check again.", "%s", words)
+		f.warn(APIReached, "Wait for the time that is named, then check again.", "%s", away)
 	case botapi.KindTimeout, botapi.KindRefused, botapi.KindReset, botapi.KindNetwork:
-		f.fail(APIReached, "Let this host connect to the server of telegram.api_url, or name a proxy in telegram.proxy.", "%s", words)
+		f.fail(APIReached, "Let this host connect to the server of telegram.api_url, or name a proxy in telegram.proxy.", "%s", away)
 	default:
-		f.fail(APIReached, "", "%s", words)
+		f.fail(APIReached, "", "%s", away)
 	}
 }
 

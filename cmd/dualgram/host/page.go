@@ -31,7 +31,7 @@ func (library) Runbook(name string) (page.Runbook, bool) {
 	if !ok {
 		return page.Runbook{}, false
 	}
-	return page.Runbook{Name: p.Path(), Title: p.Title, Summary: p.Summary, HTML: template.HTML(p.HTML())}, true //nolint:gosec // made from the pages in the binary
+	return page.Runbook{Name: p.Path(), Title: p.Title, Summary: p.Summary, Text: p.Text(), HTML: template.HTML(p.HTML())}, true //nolint:gosec // made from the pages in the binary
 }
 
 func (library) Runbooks() (out []page.Runbook) {

@@ -83,6 +83,10 @@ func (a Alert) rule(expand func(string) string, url string) Rule {
 		Labels: map[string]string{"runbook": a.Name},
 		Annotations: map[string]string{"summary": expand(a.Summary), "description": expand(a.Description),
 			"runbook_url": strings.ReplaceAll(url, "%s", a.Name)}}
+	if a.Severity != SeverityNone {
+		// The URL need not be reachable from where the alert is read.
+		r.Annotations["description"] += "\nOn the host: dualgram runbook " + a.Name
+	}
 	if a.Severity != "" {
 		r.Labels["severity"] = a.Severity
 	}

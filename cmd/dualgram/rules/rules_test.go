@@ -128,6 +128,11 @@ func TestAlertsAreWhole(t *testing.T) {
 		if len(r.Annotations["description"]) < 60 {
 			t.Errorf("%s: description %q", r.Alert, r.Annotations["description"])
 		}
+		// A command may be copied with the line that it ends; and no two sentences are run together.
+		_, last, _ := strings.Cut(r.Annotations["description"], "\nOn the host: ")
+		if want := "dualgram runbook " + r.Labels["runbook"]; last != want && r.Labels["severity"] != SeverityNone {
+			t.Errorf("%s: the description ends with %q, not with %q", r.Alert, last, want)
+		}
 		if s := r.Labels["severity"]; s == "" && !strings.Contains(r.Expr, "dualgram_warning_active") || !slices.Contains([]string{"", "critical", "warning", "none"}, s) {
 			t.Errorf("%s: severity %q", r.Alert, s)
 		}

@@ -51,7 +51,7 @@ func symptoms() []Alert {
 		{Name: "flapping", Severity: "warning", For: "0s", DependsOn: []string{string(warning.Frozen)},
 			Expr:        perBot + ` (increase(dualgram_handovers_total{by="automatic",cause!~"start|backoff_flush|secret_rotation|late_set"}[${flapping.window}])) >= ${flapping.handovers}`,
 			Summary:     "{{ $labels.bot }}: {{ printf \"%.0f\" $value }} handovers within ${flapping.window}",
-			Description: "The webhook works for a while and breaks again. Each failover so soon doubles the time until the next attempt, and the fourth within an hour freezes the way back; updates come in all the while."},
+			Description: "The webhook works for a while and breaks again. Each failover so soon doubles the time until the next attempt, and failover.max_failovers of them within an hour freeze the way back; updates come in all the while."},
 		{Name: "fail_rate_high", Severity: "warning", For: "${fail_rate_high.for}", DependsOn: []string{string(warning.StoreFailing)},
 			Expr:    badRatio + "5m > ${fail_rate_high.ratio}\nand\n" + requestsRate + "5m * 300 >= ${fail_rate_high.min_requests}",
 			Summary: "{{ $labels.bot }}: {{ $value | humanizePercentage }} of the deliveries are answered badly",

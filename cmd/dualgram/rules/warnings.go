@@ -55,12 +55,13 @@ var inWords = map[warning.Code]string{
 	warning.BotDown: "It has refused or not answered every update for a while; they wait in the store. Intake goes on. Repair the bot: delivery resumes by itself.",
 }
 
-// described is a warning's text without the evidence, which dualgram status has.
+// described is a warning's text without the evidence, which dualgram status has. That
+// stands on a line of its own, so that a command at the end of either can be copied.
 func described(k warning.Kind) string {
 	s, ok := inWords[k.Code]
 	if !ok {
 		s = strings.TrimPrefix(k.Text, "{evidence}. ")
 		s = strings.NewReplacer("{evidence}", "what dualgram status shows", "{since}", "the time that dualgram status shows").Replace(s)
 	}
-	return strings.ReplaceAll(s, "{bot}", "{{ $labels.bot }}") + " What was seen, and since when: dualgram status"
+	return strings.ReplaceAll(s, "{bot}", "{{ $labels.bot }}") + "\nWhat was seen, and since when: dualgram status"
 }

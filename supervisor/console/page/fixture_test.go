@@ -201,7 +201,7 @@ type library struct{}
 func (library) Runbook(name string) (Runbook, bool) {
 	for _, r := range (library{}).Runbooks() {
 		if r.Name == name {
-			r.HTML = runbookHTML
+			r.Text, r.HTML = "# DualgramFrozen\n", runbookHTML
 			return r, true
 		}
 	}

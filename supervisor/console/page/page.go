@@ -39,10 +39,10 @@ type Facts struct {
 
 // Library holds the runbooks.
 type Library interface {
-	// Runbook is the page of the name, as HTML without a frame. Its links to other
-	// pages are relative to /runbooks/NAME.
+	// Runbook is the page of the name, as Markdown and as HTML without a frame. Its
+	// links to other pages are relative to /runbooks/NAME.
 	Runbook(name string) (Runbook, bool)
-	// Runbooks lists all of them without their HTML, group by group.
+	// Runbooks lists all of them without their text, group by group.
 	Runbooks() []Runbook
 }
 
@@ -51,7 +51,9 @@ type Runbook struct {
 	// Name is its path, such as frozen or drills/black-hole. Group is the heading that
 	// the list has it under.
 	Name, Group, Title, Summary string
-	HTML                        template.HTML
+	// Text is Markdown for whoever reads without a browser, HTML for one.
+	Text string
+	HTML template.HTML
 }
 
 // Inbox is what the page needs of [console.Inbox].

@@ -128,6 +128,7 @@ func get(h http.Handler, method, path string, form ...string) *httptest.Response
 	}
 	r := httptest.NewRequest(method, path, body)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8") // as browsers send it
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return w
@@ -213,6 +214,44 @@ func TestRunbookIndex(t *testing.T) {
 	for _, m := range hrefs {
 		if w := get(h, "GET", m[1]); w.Code != 200 || !strings.Contains(w.Body.String(), `<pre tabindex="0">`) || !strings.Contains(w.Body.String(), `tabindex="0" role="region"`) {
 			t.Errorf("%s: %d", m[1], w.Code)
+		}
+	}
+}
+
+// Whoever is paged reads a runbook by curl: it is Markdown unless a browser asks, and
+// under NAME.md always.
+func TestRunbookAsText(t *testing.T) {
+	h := newFixture(time.Now()).page().Observe()
+	for _, c := range []struct {
+		path, accept, begins string
+		code                 int
+	}{
+		{"/runbooks/frozen", "*/*", "# DualgramFrozen\n", 200},
+		{"/runbooks/frozen", "", "# DualgramFrozen\n", 200},
+		{"/runbooks/frozen", "text/markdown", "# DualgramFrozen\n", 200},
+		{"/runbooks/frozen", "Text/HTML", "<!doctype html>", 200},
+		{"/runbooks/frozen.md", "text/html", "# DualgramFrozen\n", 200},
+		{"/runbooks/drills/black-hole", "*/*", "# DualgramFrozen\n", 200},
+		{"/runbooks/none", "*/*", "There is no runbook", 404},
+		{"/runbooks/none", "text/html", "<!doctype html>", 404},
+		{"/runbooks/", "*/*", "# Runbooks\n\n## Alerts\n\n- /runbooks/frozen: Failback is frozen.\n", 200},
+		{"/runbooks/", "text/html", "<!doctype html>", 200},
+	} {
+		r := httptest.NewRequest(http.MethodGet, c.path, nil)
+		if c.accept != "" {
+			r.Header.Set("Accept", c.accept)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		want := "text/plain; charset=utf-8"
+		if c.begins[0] == '<' {
+			want = "text/html; charset=utf-8"
+		}
+		if got := w.Header().Get("Content-Type"); w.Code != c.code || got != want || !strings.HasPrefix(w.Body.String(), c.begins) {
+			t.Errorf("%s, Accept %q: %d %s %.60q", c.path, c.accept, w.Code, got, w.Body)
+		}
+		if w.Header().Get("Vary") != "Accept" {
+			t.Errorf("%s may be kept for a client that asks otherwise", c.path)
 		}
 	}
 }
