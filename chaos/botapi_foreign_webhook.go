@@ -15,7 +15,7 @@ func botapiForeignWebhook() kind {
 		Layer: "botapi",
 		Unit:  "getWebhookInfo",
 		Doc: "getWebhookInfo shows a webhook of somebody else's, as after another program with the same token has called setWebhook. Telegram's own " +
-			"is left alone, so that nothing is lost.",
+			"is left alone, and what it delivers is taken. In polling mode nothing comes in meanwhile, and what Telegram keeps for seconds expires.",
 		Params:   []Param{{Name: "url", Doc: "what it shows", Default: "https://somebody-else.invalid/webhook"}},
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {

@@ -8,7 +8,7 @@ func botapiUnauthorized() kind {
 		Layer: "botapi",
 		Unit:  "call",
 		Doc: "The Bot API answers 401, as after the token was revoked. dualgram then leaves Telegram alone until it answers again; what Telegram " +
-			"still delivers is taken.",
+			"still delivers is taken. In polling mode nothing comes in meanwhile, and what Telegram keeps for seconds expires.",
 		Delay:    "time before the answer",
 		Params:   []Param{methodsParam},
 		ProdSafe: true,

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -26,7 +27,18 @@ func (s *Scope) Dial(dial DialFunc) DialFunc {
 			t = &table{}
 		}
 		c, err := dialThrough(ctx, t.dial, dialRuleOf, addr, next)
-		return s.dialed.keep(c, s, addr), err
+		if c == nil {
+			return nil, err
+		}
+		k := s.dialed.keep(c, s, addr)
+		if now := s.load(); now != nil { // a fault that began while it was dialed
+			for _, f := range now.dial {
+				if !slices.Contains(t.dial, f) {
+					s.dialed.injected(f)
+				}
+			}
+		}
+		return k, err
 	}
 }
 

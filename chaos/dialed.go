@@ -7,6 +7,8 @@ import (
 
 // dialed are the connections that were dialed through [Scope.Dial] and are open.
 type dialed struct {
+	leashed bool
+
 	mu   sync.Mutex
 	open map[*dialedConn]struct{}
 }
@@ -18,11 +20,8 @@ type dialedConn struct {
 	addr  string
 }
 
-// keep notes the connection; nil stays nil.
+// keep notes the connection.
 func (d *dialed) keep(c net.Conn, s *Scope, addr string) net.Conn {
-	if c == nil {
-		return nil
-	}
 	k := &dialedConn{c, d, s, addr}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -44,7 +43,7 @@ func (c *dialedConn) Close() error {
 // injected closes what a fault that has begun would not hit otherwise.
 func (d *dialed) injected(f *fault) {
 	rule := f.b.dial
-	if rule == nil || !rule.cut {
+	if rule == nil || !rule.cut || d.leashed {
 		return
 	}
 	d.mu.Lock()

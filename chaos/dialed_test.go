@@ -2,12 +2,33 @@ package chaos
 
 import (
 	"context"
+	"errors"
+	"io"
 	"maps"
 	"net"
 	"slices"
 	"strings"
 	"testing"
 )
+
+// One that begins while a connection is being dialed closes that, too.
+func TestDialedMeanwhile(t *testing.T) {
+	r := newRegistry(t, Options{})
+	near, far := net.Pipe()
+	t.Cleanup(func() { far.Close() })
+	c, err := r.Dial(func(context.Context, string, string) (net.Conn, error) {
+		if _, err := r.Inject(Spec{Kind: "dial.hang", Params: map[string]string{"existing": "close"}}); err != nil {
+			t.Error(err)
+		}
+		return near, nil
+	})(t.Context(), "tcp", "api.example:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) || len(r.dialed.open) != 0 {
+		t.Errorf("%v; %d open", err, len(r.dialed.open))
+	}
+}
 
 // A fault on dials closes the connections that it would not hit otherwise, if it is
 // told to: those of its own part of the process, to its host.

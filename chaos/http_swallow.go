@@ -7,8 +7,8 @@ func httpSwallow() kind {
 		Kind:  "http.swallow",
 		Layer: "http",
 		Unit:  "delivery",
-		Doc: "Deliveries are answered with 200 and not passed on, as a maintenance page would do: Telegram forgets the updates, and they are LOST. " +
-			"For a bot of no use to anybody.",
+		Doc: "Deliveries are answered with 200 and not passed on: Telegram forgets the updates, as after a maintenance page, and they are LOST. Other " +
+			"than with such a page the host sees the requests. For a bot of no use to anybody.",
 		Params:      requestParams(),
 		Destructive: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {

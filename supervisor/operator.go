@@ -159,9 +159,13 @@ func (b *Bot) operate(ctx context.Context, o console.Order, e failover.Event) (c
 		Next: outlook{Policy: p, Name: b.opt.Name, Job: f.Job, Ready: ready, NotReady: notReady, Broken: broken.Signal}.of(n, e.At),
 	}
 	c.Warnings = b.against(c.Wants, after, ready, notReady, e.At)
-	if _, says := b.probeState(); e.Command == failover.Ack && b.state.Frozen && says != "" {
-		c.Warnings = append(c.Warnings, console.Warning{Code: "webhook_not_ready", Severity: console.SeverityWarning, Title: "The webhook still looks broken",
-			Text: "From here: " + strings.TrimSuffix(says, ".") + ". If Telegram sees the same, the next failback fails too: repair it first."})
+	if word, says := b.probeState(); e.Command == failover.Ack && b.state.Frozen && says != "" {
+		hint := "If Telegram sees the same, the next failback fails too: repair it first."
+		if word == probeUnproven {
+			hint = "The probe has never worked here, so that may say nothing of Telegram; if it does, repair it first."
+		}
+		c.Warnings = append(c.Warnings, console.Warning{Code: "webhook_not_seen", Severity: console.SeverityWarning, Title: "The webhook can't be reached from here",
+			Text: strings.TrimSuffix(says, ".") + ". " + hint})
 	}
 	if o.DryRun || e.Command == failover.Ack && !b.state.Frozen {
 		// To acknowledge twice must not start the count of failovers anew.

@@ -197,7 +197,7 @@ func TestAckEndsAFreeze(t *testing.T) {
 		lease, err := h.faults.Inject(chaos.Spec{Kind: "net.refuse", For: 15 * time.Minute})
 		must0(t, err)
 		time.Sleep(time.Minute)
-		if c := h.order(t, console.AckFreeze, dry); len(c.Warnings) != 1 || c.Warnings[0].Code != "webhook_not_ready" || !strings.Contains(c.Warnings[0].Text, "repair it first") {
+		if c := h.order(t, console.AckFreeze, dry); len(c.Warnings) != 1 || c.Warnings[0].Code != "webhook_not_seen" || !strings.Contains(c.Warnings[0].Text, "the next failback fails too: repair it first") {
 			t.Errorf("of a webhook that is still broken: %+v", c.Warnings)
 		}
 		lease.End()

@@ -158,6 +158,14 @@ func TestStandbyAfresh(t *testing.T) {
 		if took := time.Since(healed); took > 8*time.Second {
 			t.Errorf("ready again after %v", took)
 		}
+		// Where getUpdates alone fails, nobody is pestered.
+		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultTooMany, Method: "getUpdates", RetryAfter: 60})
+		from := time.Now()
+		time.Sleep(2 * time.Minute)
+		if n := w.calls(t, "getUpdates", from); n < 2 || n > 6 {
+			t.Errorf("%d calls of getUpdates in two minutes", n)
+		}
+		w.sim.ClearFaults()
 		w.settle(t, h, stop, time.Now())
 	})
 }

@@ -53,6 +53,7 @@ type infoWatch struct {
 	standbyFlying bool
 	standbySent   time.Time
 	standbyErr    error
+	recovered     bool // getWebhookInfo has failed since the standby was last asked
 	ledgerTick    time.Time
 }
 
@@ -141,6 +142,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		w.lastErr = err
 	}
 	if err != nil {
+		w.recovered = true
 		w.failed++
 		if w.failed >= awayCalls {
 			w.away = now
@@ -328,8 +330,8 @@ const standbyAfresh = 2 * time.Second
 func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 	w := &b.info
 	again := b.opt.Thresholds.StandbyInterval
-	if w.standbyErr != nil && w.lastErr == nil && w.lastAt.After(w.standbySent) {
-		again = min(again, standbyAfresh) // the Bot API has answered since
+	if w.recovered && w.standbyErr != nil && w.lastErr == nil && w.lastAt.After(w.standbySent) {
+		again = min(again, standbyAfresh)
 	}
 	if b.state.Phase != failover.Webhook || w.standbyFlying || now.Sub(w.standbySent) < again {
 		return
@@ -339,7 +341,7 @@ func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 		w.standbySent = now
 		return
 	}
-	w.standbyFlying, w.standbySent = true, now
+	w.standbyFlying, w.standbySent, w.recovered = true, now, false
 	b.calls.Go(func() {
 		_, err := b.breaker.Execute(func() (struct{}, error) {
 			c, cancel := context.WithTimeout(ctx, standbyDeadline)

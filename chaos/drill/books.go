@@ -61,11 +61,11 @@ func (r *run) books(ctx context.Context) error {
 	return nil
 }
 
-// problems says what in the books must not be. Where updates are lost on purpose,
-// the host must have counted them all.
-func (b *Books) problems(x Expect, counted int64) (out []string) {
+// problems says what in the books must not be. thrown is how many updates were lost on
+// purpose: those, and no other.
+func (b *Books) problems(x Expect, thrown int64) (out []string) {
 	lost := b.Lost
-	if x.Loses && int64(lost) == counted {
+	if x.Loses && int64(lost) == thrown {
 		lost = 0
 	}
 	for _, c := range []struct {

@@ -85,7 +85,7 @@ type Expect struct {
 	Within         Duration `yaml:"within" json:"within,omitempty" doc:"How soon polling must have taken over; 10s if left out."`
 	Signals        []string `yaml:"signals" json:"signals,omitempty" doc:"Signals that move the mode, one of which must be seen at least; any or none if left out."`
 	Warnings       []string `yaml:"warnings" json:"warnings,omitempty" doc:"Codes of warnings that must be shown at some time."`
-	Loses          bool     `yaml:"loses" json:"loses,omitempty" doc:"Updates are lost on purpose: the host must count some as lost, and by the simulator's books all of them."`
+	Loses          bool     `yaml:"loses" json:"loses,omitempty" doc:"Updates are lost on purpose: as many as the destructive faults hit must be counted as lost, and no others."`
 	ForbidWarnings []string `yaml:"forbid_warnings" json:"forbid_warnings,omitempty" doc:"Codes of warnings that must not be."`
 }
 

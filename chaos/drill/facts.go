@@ -66,6 +66,9 @@ type Counts struct {
 	Delivered       int64 `json:"delivered"`
 	Lost            int64 `json:"lost"`
 	Dead            int64 `json:"dead"`
+	// Registrations counts calls of setWebhook and deleteWebhook, whatever became of
+	// them.
+	Registrations int64 `json:"registrations"`
 }
 
 // Sub returns the growth from b to c.
@@ -77,5 +80,6 @@ func (c Counts) Sub(b Counts) Counts {
 		Delivered:       c.Delivered - b.Delivered,
 		Lost:            c.Lost - b.Lost,
 		Dead:            c.Dead - b.Dead,
+		Registrations:   c.Registrations - b.Registrations,
 	}
 }

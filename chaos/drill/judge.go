@@ -252,6 +252,16 @@ func (j *Journal) unproven() (out []string) {
 	return out
 }
 
+// thrown is how many updates destructive faults have hit.
+func (j *Journal) thrown() (n int64) {
+	for _, s := range j.Run {
+		if s.Fault != nil && s.Fault.Info.Destructive {
+			n += int64(s.Fault.Fired) //nolint:gosec // a count of updates
+		}
+	}
+	return n
+}
+
 // waited says whether an update was seen waiting at Telegram while the faults
 // acted.
 func (j *Journal) waited() bool {
@@ -328,11 +338,11 @@ func (j *Journal) deviations() (out []string) {
 			out = append(out, fmt.Sprintf("the warning %s was shown", c))
 		}
 	}
-	if x.Loses && j.Counts.Lost == 0 {
-		out = append(out, "no update was counted as lost, and some were lost on purpose")
+	if thrown := j.thrown(); x.Loses && j.Counts.Lost != thrown {
+		out = append(out, fmt.Sprintf("%d updates were counted as lost, and %d were lost on purpose", j.Counts.Lost, thrown))
 	}
 	if s := j.Simulator; s != nil && s.Books != nil {
-		out = append(out, s.Books.problems(x, j.Counts.Lost)...)
+		out = append(out, s.Books.problems(x, j.thrown())...)
 		switch took := s.Books.Switch; {
 		case x.Mode != "polling":
 		case took == nil:

@@ -59,7 +59,7 @@ func (r *Report) junit() (string, error) {
 	}
 	if sim := j.Simulator; sim != nil && sim.Books != nil {
 		c := junitCase{Class: class, Name: "the simulator's books", Time: "0"}
-		if bad := sim.Books.problems(j.Experiment.Expect, j.Counts.Lost); len(bad) > 0 {
+		if bad := sim.Books.problems(j.Experiment.Expect, j.thrown()); len(bad) > 0 {
 			c.Failure = &junitFault{bad[0], strings.Join(bad, "\n")}
 		}
 		s.Cases = append(s.Cases, c)

@@ -56,7 +56,7 @@ method:
 	}
 	var out strings.Builder
 	for _, c := range []string{
-		"", "# nothing\n", "hello\n", "a: [\n", "\tversion: 1\n", good + "---\nversion: 1\n",
+		good + "expect: {loses: true}\n", "", "# nothing\n", "hello\n", "a: [\n", "\tversion: 1\n", good + "---\nversion: 1\n",
 		good + "recover_withn: 10s\n", good + "colour: red\n", good + "name: y\n",
 		strings.Replace(good, "version: 1", "version: 2", 1),
 		strings.Replace(good, "name: x", "name: Not a name", 1),

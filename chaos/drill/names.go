@@ -75,6 +75,7 @@ func names() []Name {
 		{"delivered", typeNumber, "updates that the bot took since the drill began", nil, count(func(c Counts) int64 { return c.Delivered })},
 		{"lost", typeNumber, "updates lost since the drill began", nil, count(func(c Counts) int64 { return c.Lost })},
 		{"dead", typeNumber, "updates buried since the drill began", nil, count(func(c Counts) int64 { return c.Dead })},
+		{"registrations", typeNumber, "calls of setWebhook and deleteWebhook since the drill began", nil, count(func(c Counts) int64 { return c.Registrations })},
 		{"warnings", typeList, "codes of the warnings that are shown", nil, func(v *View) value { return words(v.Warnings) }},
 		{"warning_count", typeNumber, "how many there are", nil, func(v *View) value { return number(float64(len(v.Warnings))) }},
 		{"unexpected_warnings", typeNumber, "how many of them the experiment does not expect and were not there before the fault", nil, func(v *View) value {

@@ -83,6 +83,13 @@ func (l *loader) validate(e *Experiment) {
 	if e.Expect.Within > 0 && e.Expect.Mode != "polling" {
 		l.wrong("expect.within", "belongs to mode: polling", "remove it, or write mode: polling")
 	}
+	if e.Expect.Loses && !slices.ContainsFunc(e.Method, func(a Action) bool {
+		kinds := chaos.Kinds()
+		i := slices.IndexFunc(kinds, func(k chaos.Info) bool { return k.Kind == a.Fault })
+		return i >= 0 && kinds[i].Destructive
+	}) {
+		l.wrong("expect.loses", "no fault of this experiment loses anything", "remove it, or name one such as http.swallow")
+	}
 	for i, s := range e.Expect.Signals {
 		if !codeForm.MatchString(s) {
 			l.wrong(fmt.Sprintf("expect.signals[%d]", i), fmt.Sprintf("%q is no signal's name", s), "write it as dualgram status shows it, such as stall")

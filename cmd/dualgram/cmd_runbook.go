@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"path"
 	"strings"
 
 	"dualgram/cmd/dualgram/config"
@@ -113,20 +112,20 @@ func (a *app) listRunbooks() error {
 	return nil
 }
 
-// pageName is the page that an argument names: a URL's is what stands behind
-// /runbooks/, else its last segment.
+// pageName is the page that an argument names: a URL's is that of its last two
+// segments (drills/NAME), else of its last.
 func pageName(arg string) string {
 	u, err := url.Parse(arg)
 	if err != nil || u.Scheme == "" || u.Host == "" {
 		return arg
 	}
-	at := strings.Trim(u.Path, "/")
-	if _, name, ok := strings.Cut("/"+at, "/runbooks/"); ok {
-		at = name
-	} else {
-		at = path.Base(at)
+	parts := strings.Split(strings.TrimSuffix(strings.Trim(u.Path, "/"), ".md"), "/")
+	if two := strings.Join(parts[max(0, len(parts)-2):], "/"); len(parts) > 1 {
+		if _, ok := runbooks.Lookup(two); ok {
+			return two
+		}
 	}
-	return strings.TrimSuffix(at, ".md")
+	return parts[len(parts)-1]
 }
 
 func (a *app) showRunbook(arg string) error {

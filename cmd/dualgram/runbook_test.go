@@ -69,6 +69,48 @@ func TestEveryAlertHasItsPage(t *testing.T) {
 	}
 }
 
+// shorter is what a page says whose drill is over before its alert fires.
+const shorter = "The drill is shorter than this alert waits"
+
+// TestWhoeverRehearsesIsPaged: or the page says that nobody will be.
+func TestWhoeverRehearsesIsPaged(t *testing.T) {
+	var figures []string
+	for _, f := range rules.Thresholds() {
+		figures = append(figures, "${"+f.Key+"}", f.Default)
+	}
+	waits := map[string]time.Duration{}
+	for _, a := range rules.Alerts() {
+		if a.Severity != "critical" && a.Severity != "" { // "": its series says
+			continue
+		}
+		wait, err := time.ParseDuration(strings.NewReplacer(figures...).Replace(a.For))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if have, known := waits[a.Name]; !known || wait < have {
+			waits[a.Name] = wait
+		}
+	}
+	said := 0
+	for _, p := range runbooks.List() {
+		wait, critical := waits[p.Name]
+		i := slices.IndexFunc(drill.Templates(), func(e drill.Experiment) bool { return e.Name == p.Drill })
+		if !critical || i < 0 || !slices.Contains(p.Severities, runbooks.Critical) {
+			continue
+		}
+		says := strings.Contains(strings.Join(strings.Fields(p.Markdown), " "), shorter)
+		if lasts := drill.Templates()[i].Length(); says != (lasts <= wait) {
+			t.Errorf("%s: its drill lasts %v, the alert waits for %v; it says so: %v", p.Name, lasts, wait, says)
+		}
+		if says {
+			said++
+		}
+	}
+	if said == 0 {
+		t.Error("no page says so; nothing was looked at")
+	}
+}
+
 func TestEveryDrillHasItsPage(t *testing.T) {
 	templates := map[string]bool{}
 	for _, e := range drill.Templates() {

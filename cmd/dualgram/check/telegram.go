@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -77,6 +78,15 @@ func (b *bot) unasked() Code {
 	return APIReached
 }
 
+// server is the scheme and host of telegram.api_url; a path can be a secret.
+func (k *checkup) server() string {
+	u, err := url.Parse(k.cfg.Telegram.APIURL)
+	if err != nil {
+		return "telegram.api_url"
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // judgeFailure says which of the two it is: the way to the Bot API, or the token.
 func (k *checkup) judgeFailure(err error, f *findings) {
 	var e *botapi.Error
@@ -85,13 +95,13 @@ func (k *checkup) judgeFailure(err error, f *findings) {
 		return
 	}
 	words := strings.TrimPrefix(e.Error(), "botapi: ")
-	away := k.cfg.Telegram.APIURL + ": " + words // what doesn't answer is what has to be mended
+	away := k.server() + ": " + words // what doesn't answer is what has to be mended
 	switch e.Kind {
 	case botapi.KindUnauthorized:
-		f.pass(APIReached, "%s", k.cfg.Telegram.APIURL)
+		f.pass(APIReached, "%s", k.server())
 		f.fail(APIGetMe, "", "%s", words)
 	case botapi.KindNotFound, botapi.KindMisdirected:
-		f.pass(APIReached, "%s", k.cfg.Telegram.APIURL)
+		f.pass(APIReached, "%s", k.server())
 		f.fail(APIGetMe, "Check telegram.api_url and the token: the server knows no such bot.", "%s", words)
 	case botapi.KindDNS:
 		f.fail(APIReached, "Look at the name server of this host (/etc/resolv.conf).", "%s", away)

@@ -115,6 +115,7 @@ func TestSelfSignedOnRequest(t *testing.T) {
 			w := newWorld(t)
 			w.conf.PublicURL = strings.Replace(w.conf.PublicURL, hookHost, host, 1)
 			w.conf.TLS = "{self_signed: true}"
+			w.conf.Webhook = w.proving()
 			p := w.run()
 			w.steady(p)
 			if !must(w.sim.Info(w.botID)).HasCustomCertificate {

@@ -147,6 +147,10 @@ func (d *drillHost) count(f *drill.Facts, b console.Bot) error {
 				} else {
 					f.Counts.ReceivedWebhook = n
 				}
+			case "dualgram_botapi_requests_total":
+				if method := label(m, "method"); method == "setWebhook" || method == "deleteWebhook" {
+					f.Counts.Registrations += n
+				}
 			case "dualgram_updates_duplicate_total":
 				f.Counts.Duplicates += n
 			case "dualgram_updates_forwarded_total":
