@@ -159,13 +159,13 @@ func TestStandbyAfresh(t *testing.T) {
 			t.Errorf("ready again after %v", took)
 		}
 		// Where getUpdates alone fails, nobody is pestered.
-		w.sim.SetFault(telegramsim.Fault{Kind: telegramsim.FaultTooMany, Method: "getUpdates", RetryAfter: 60})
-		from := time.Now()
+		lease, err := h.faults.Inject(chaos.Spec{Kind: "botapi.429", For: 5 * time.Minute, Params: map[string]string{"methods": "getUpdates", "retry_after": "60"}})
+		must0(t, err)
 		time.Sleep(2 * time.Minute)
-		if n := w.calls(t, "getUpdates", from); n < 2 || n > 6 {
+		if n := lease.Fired(); n < 2 || n > 6 {
 			t.Errorf("%d calls of getUpdates in two minutes", n)
 		}
-		w.sim.ClearFaults()
+		lease.End()
 		w.settle(t, h, stop, time.Now())
 	})
 }
