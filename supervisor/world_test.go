@@ -3,17 +3,6 @@ package supervisor_test
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"net"
-	"net/http"
-	"path/filepath"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"testing"
-	"time"
-
 	"dualgram/chaos"
 	"dualgram/chaos/memnet"
 	"dualgram/chaos/pki"
@@ -26,6 +15,17 @@ import (
 	"dualgram/transport/botapi"
 	"dualgram/transport/delivery"
 	"dualgram/transport/probe"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -331,4 +331,75 @@ func (b *sampleBot) record() []take {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return append([]take(nil), b.taken...)
+}
+
+// inWorld runs f in a bubble with a world whose Bot API takes 20 to 200 ms.
+func inWorld(t *testing.T, f func(t *testing.T, w *testWorld)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		w.sim.SetKnobs(telegramsim.Knobs{Latency: 20 * time.Millisecond, LatencyMax: 200 * time.Millisecond})
+		defer w.close()
+		f(t, w)
+	})
+}
+
+// proven starts a host and waits until its webhook is proven. Traffic runs until
+// the returned function is called, which waits for it.
+func (w *testWorld) proven(t *testing.T, rate float64) (*host, func()) {
+	t.Helper()
+	h := w.start(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- telegramsim.Traffic{Seed: 3, Bot: w.botID, Rate: rate, Chats: 8}.Run(ctx, w.sim) }()
+	w.cleanup = append(w.cleanup, cancel)
+	must0(t, h.await("webhook", true, 10*time.Second))
+	must0(t, h.await("webhook", false, 90*time.Second))
+	return h, func() {
+		cancel()
+		<-done
+	}
+}
+
+func must0(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w *testWorld) push(t *testing.T, n int, chat int64) (ids []int64) {
+	t.Helper()
+	for i := range n {
+		id, err := w.sim.Push(w.botID, telegramsim.Update{Chat: chat, User: chat, Text: fmt.Sprint("text ", i)})
+		must0(t, err)
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// settle stops traffic and host once Telegram's queue is empty, and judges.
+func (w *testWorld) settle(t *testing.T, h *host, stop func(), onset time.Time) verdict {
+	t.Helper()
+	stop()
+	for i := 0; i < 1800 && w.sim.Pending(w.botID) > 0; i++ {
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(2 * time.Second)
+	must0(t, h.stop())
+	v := judge(w, onset)
+	for _, p := range v.Problems {
+		t.Error(p)
+	}
+	return v
+}
+
+// moves lists the phases that the bot entered after the given time.
+func (w *testWorld) moves(after time.Time) (to []string) {
+	for _, e := range w.story() {
+		if e.Kind == supervisor.EventPhase && e.At.After(after) {
+			to = append(to, e.To+" by "+e.Cause)
+		}
+	}
+	return to
 }
