@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 func botapiForeignWebhook() kind {
@@ -20,9 +19,7 @@ func botapiForeignWebhook() kind {
 		ProdSafe: true,
 	}, func(_ *Registry, _ Spec, p *params) (behaviour, error) {
 		url := p.str("url")
-		info := func(r *http.Request) bool {
-			return strings.EqualFold(r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:], "getWebhookInfo")
-		}
+		info := func(r *http.Request) bool { return calls(r, "getWebhookInfo") }
 		return behaviour{api: &apiRule{info, func(_ *fault, req *http.Request, next http.RoundTripper) (*http.Response, error) {
 			resp, err := next.RoundTrip(req)
 			if err != nil || resp.StatusCode != http.StatusOK {
@@ -40,8 +37,7 @@ func foreign(resp *http.Response, url string) error {
 	if err != nil {
 		return err
 	}
-	var answer map[string]json.RawMessage
-	var result map[string]json.RawMessage
+	var answer, result map[string]json.RawMessage
 	if json.Unmarshal(raw, &answer) == nil && json.Unmarshal(answer["result"], &result) == nil && result != nil {
 		result["url"], _ = json.Marshal(url)
 		if changed, err := json.Marshal(result); err == nil {

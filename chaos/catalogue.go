@@ -51,6 +51,12 @@ func Kinds() []Info {
 	return out
 }
 
+// Describe returns the catalogue's entry of a kind; false if there is none.
+func Describe(name Kind) (Info, bool) {
+	k, ok := lookup(name)
+	return k.Info, ok
+}
+
 // kind is an entry of the catalogue: its description, and how a Spec becomes
 // a behaviour.
 type kind struct {

@@ -31,7 +31,7 @@ func (s *Scope) Dial(dial DialFunc) DialFunc {
 			return nil, err
 		}
 		k := s.dialed.keep(c, s, addr)
-		if now := s.load(); now != nil { // a fault that began while it was dialed
+		if now := s.load(); now != nil && !s.opts.Leashed { // a fault that began while it was dialed
 			for _, f := range now.dial {
 				if !slices.Contains(t.dial, f) {
 					s.dialed.injected(f)

@@ -7,8 +7,6 @@ import (
 
 // dialed are the connections that were dialed through [Scope.Dial] and are open.
 type dialed struct {
-	leashed bool
-
 	mu   sync.Mutex
 	open map[*dialedConn]struct{}
 }
@@ -43,7 +41,7 @@ func (c *dialedConn) Close() error {
 // injected closes what a fault that has begun would not hit otherwise.
 func (d *dialed) injected(f *fault) {
 	rule := f.b.dial
-	if rule == nil || !rule.cut || d.leashed {
+	if rule == nil || !rule.cut {
 		return
 	}
 	d.mu.Lock()

@@ -9,24 +9,28 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
-// One that begins while a connection is being dialed closes that, too.
+// One that begins while a connection is being dialed closes that, too; on a leash it
+// does nothing.
 func TestDialedMeanwhile(t *testing.T) {
-	r := newRegistry(t, Options{})
-	near, far := net.Pipe()
-	t.Cleanup(func() { far.Close() })
-	c, err := r.Dial(func(context.Context, string, string) (net.Conn, error) {
-		if _, err := r.Inject(Spec{Kind: "dial.hang", Params: map[string]string{"existing": "close"}}); err != nil {
-			t.Error(err)
+	for _, leashed := range []bool{false, true} {
+		r := newRegistry(t, Options{Leashed: leashed})
+		near, far := net.Pipe()
+		t.Cleanup(func() { near.Close(); far.Close() })
+		_, err := r.Dial(func(context.Context, string, string) (net.Conn, error) {
+			if _, err := r.Inject(Spec{Kind: "dial.hang", Params: map[string]string{"existing": "close"}}); err != nil {
+				t.Error(err)
+			}
+			return near, nil
+		})(t.Context(), "tcp", "api.example:443")
+		if err != nil {
+			t.Fatal(err)
 		}
-		return near, nil
-	})(t.Context(), "tcp", "api.example:443")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Write([]byte("x")); !errors.Is(err, io.ErrClosedPipe) || len(r.dialed.open) != 0 {
-		t.Errorf("%v; %d open", err, len(r.dialed.open))
+		if err := near.SetDeadline(time.Now()); errors.Is(err, io.ErrClosedPipe) == leashed || len(r.dialed.open) == 1 != leashed {
+			t.Errorf("leashed %v: %v; %d open", leashed, err, len(r.dialed.open))
+		}
 	}
 }
 

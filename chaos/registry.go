@@ -113,7 +113,7 @@ func New(o Options) *Registry {
 	if o.WallClock == nil {
 		o.WallClock = time.Now
 	}
-	r := &Registry{opts: o, start: time.Now(), listeners: make(map[*listener]struct{}), dialed: dialed{leashed: o.Leashed}, attached: make(map[attachment]int), fired: make(map[Kind]*atomic.Uint64)}
+	r := &Registry{opts: o, start: time.Now(), listeners: make(map[*listener]struct{}), attached: make(map[attachment]int), fired: make(map[Kind]*atomic.Uint64)}
 	for _, k := range Kinds() {
 		r.fired[k.Kind] = new(atomic.Uint64)
 	}

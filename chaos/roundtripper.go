@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -74,14 +75,13 @@ func methodMatch(p *params) func(*http.Request) bool {
 		return nil
 	}
 	return func(r *http.Request) bool {
-		called := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-		for _, n := range names {
-			if strings.EqualFold(n, called) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(names, func(n string) bool { return calls(r, n) })
 	}
+}
+
+// calls tells whether it is a call of the method.
+func calls(r *http.Request, method string) bool {
+	return strings.EqualFold(method, r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
 }
 
 // instead makes a behaviour that lets the call wait for Spec.Delay and then

@@ -53,7 +53,7 @@ type infoWatch struct {
 	standbyFlying bool
 	standbySent   time.Time
 	standbyErr    error
-	recovered     bool // getWebhookInfo has failed since the standby was last asked
+	unheard       bool // getWebhookInfo has failed since the standby was last asked
 	ledgerTick    time.Time
 }
 
@@ -142,7 +142,7 @@ func (b *Bot) gotInfo(ctx context.Context, sent time.Time, epoch uint64, info bo
 		w.lastErr = err
 	}
 	if err != nil {
-		w.recovered = true
+		w.unheard = true
 		w.failed++
 		if w.failed >= awayCalls {
 			w.away = now
@@ -330,7 +330,7 @@ const standbyAfresh = 2 * time.Second
 func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 	w := &b.info
 	again := b.opt.Thresholds.StandbyInterval
-	if w.recovered && w.standbyErr != nil && w.lastErr == nil && w.lastAt.After(w.standbySent) {
+	if w.unheard && w.standbyErr != nil && w.lastErr == nil && w.lastAt.After(w.standbySent) {
 		again = min(again, standbyAfresh)
 	}
 	if b.state.Phase != failover.Webhook || w.standbyFlying || now.Sub(w.standbySent) < again {
@@ -341,7 +341,7 @@ func (b *Bot) askStandby(ctx context.Context, now time.Time) {
 		w.standbySent = now
 		return
 	}
-	w.standbyFlying, w.standbySent, w.recovered = true, now, false
+	w.standbyFlying, w.standbySent, w.unheard = true, now, false
 	b.calls.Go(func() {
 		_, err := b.breaker.Execute(func() (struct{}, error) {
 			c, cancel := context.WithTimeout(ctx, standbyDeadline)

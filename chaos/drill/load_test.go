@@ -21,8 +21,8 @@ func TestTemplates(t *testing.T) {
 		}
 		for _, a := range e.Method {
 			broken[a.Fault] = true
-			i := slices.IndexFunc(chaos.Kinds(), func(k chaos.Info) bool { return k.Kind == a.Fault })
-			if safe := chaos.Kinds()[i].ProdSafe; safe == slices.Contains(e.Tags, "simulator") {
+			k, _ := chaos.Describe(a.Fault)
+			if safe := k.ProdSafe; safe == slices.Contains(e.Tags, "simulator") {
 				t.Errorf("%s breaks %s, fit for production: %v; its tags are %v", e.Name, a.Fault, safe, e.Tags)
 			}
 		}

@@ -84,9 +84,8 @@ func (l *loader) validate(e *Experiment) {
 		l.wrong("expect.within", "belongs to mode: polling", "remove it, or write mode: polling")
 	}
 	if e.Expect.Loses && !slices.ContainsFunc(e.Method, func(a Action) bool {
-		kinds := chaos.Kinds()
-		i := slices.IndexFunc(kinds, func(k chaos.Info) bool { return k.Kind == a.Fault })
-		return i >= 0 && kinds[i].Destructive
+		k, _ := chaos.Describe(a.Fault)
+		return k.Destructive
 	}) {
 		l.wrong("expect.loses", "no fault of this experiment loses anything", "remove it, or name one such as http.swallow")
 	}
@@ -180,8 +179,8 @@ func (l *loader) validateMethod(e *Experiment) {
 
 // validateFault lets the fault's own code look at its parameters.
 func (l *loader) validateFault(a Action, at string) {
-	kinds := chaos.Kinds()
-	if !slices.ContainsFunc(kinds, func(i chaos.Info) bool { return i.Kind == a.Fault }) {
+	if _, known := chaos.Describe(a.Fault); !known {
+		kinds := chaos.Kinds()
 		all := make([]string, len(kinds))
 		for i, k := range kinds {
 			all[i] = string(k.Kind)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -72,12 +71,9 @@ func newRehearsal(q host.DrillRequest, e *drill.Experiment, f *drillRunFlags) (*
 		r.length = short.Length()
 	}
 	for _, a := range e.Method {
-		i := slices.IndexFunc(chaos.Kinds(), func(k chaos.Info) bool { return k.Kind == a.Fault })
-		if i < 0 || !chaos.Kinds()[i].Destructive {
-			continue
-		}
-		r.destructive = true
-		if chaos.Kinds()[i].Layer == "crash" {
+		k, _ := chaos.Describe(a.Fault)
+		r.destructive = r.destructive || k.Destructive
+		if k.Layer == "crash" {
 			return nil, misuse(fmt.Sprintf("%s can't be rehearsed with --sim: it would end this command", a.Fault), "run it against a dualgram of its own: dualgram sim, dualgram run, dualgram drill run")
 		}
 	}
